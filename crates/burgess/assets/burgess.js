@@ -1,0 +1,81 @@
+// Enhancement alone: every form works without this file.
+// No HTML is ever made from text here (Trusted Types): fragments arrive as documents that the server rendered.
+
+/** Replaces the element with this id by its namesake in a page of ours. */
+const swap = (id, page) => {
+  const old = document.getElementById(id);
+  const fresh = page.getElementById(id);
+  if (old && fresh) { old.replaceWith(document.adoptNode(fresh)); }
+};
+
+/** Fetches one of our own pages as a document. XMLHttpRequest parses without an HTML sink. */
+const page = (method, url, body, onProgress) => new Promise((resolve, reject) => {
+  const request = new XMLHttpRequest();
+  request.open(method, url);
+  request.responseType = 'document';
+  if (onProgress) { request.upload.addEventListener('progress', onProgress); }
+  request.onload = () => resolve({ status: request.status, document: request.responseXML, url: request.responseURL });
+  request.onerror = () => reject(new Error('the server did not answer'));
+  request.send(body);
+});
+
+// Live score: whatever changes in the request form is scored by the server.
+for (const form of document.querySelectorAll('form[data-live-score]')) {
+  let timer = 0;
+  form.addEventListener('input', () => {
+    clearTimeout(timer);
+    timer = setTimeout(async () => {
+      const body = new URLSearchParams(new FormData(form));
+      try {
+        const answer = await page('POST', form.dataset.liveScore, body);
+        if (answer.document) { swap('score', answer.document); }
+      } catch { /* the Score button still works */ }
+    }, 250);
+  });
+}
+
+// Drop zone: a file dropped anywhere on it is chosen, sent, and its progress shown.
+for (const zone of document.querySelectorAll('[data-drop]')) {
+  const form = zone.closest('form');
+  const input = zone.querySelector('input[type=file]');
+  const bar = zone.querySelector('progress');
+  const say = zone.querySelector('[role=status]');
+  const over = (on) => (event) => { event.preventDefault(); zone.classList.toggle('over', on); };
+  zone.addEventListener('dragover', over(true));
+  zone.addEventListener('dragleave', over(false));
+  zone.addEventListener('drop', (event) => {
+    over(false)(event);
+    if (event.dataTransfer.files.length > 0) { input.files = event.dataTransfer.files; form.requestSubmit(); }
+  });
+  input.addEventListener('change', () => { if (input.files.length > 0) { form.requestSubmit(); } });
+  form.addEventListener('submit', () => {
+    if (bar) { bar.hidden = false; bar.removeAttribute('value'); }
+    if (say && input.files.length > 0) { say.textContent = `Reading ${input.files[0].name} …`; }
+  });
+}
+
+// Trail: new events appear at the top while the page is open.
+const tail = document.querySelector('[data-tail]');
+if (tail) {
+  const stream = new EventSource(tail.dataset.tail);
+  stream.addEventListener('event', async () => {
+    try {
+      const answer = await page('GET', location.href, null);
+      if (answer.document) { swap(tail.id, answer.document); }
+    } catch { /* the next event tries again */ }
+  });
+}
+
+// Copy buttons.
+for (const button of document.querySelectorAll('button[data-copy]')) {
+  button.hidden = false;
+  button.addEventListener('click', async () => {
+    const source = document.getElementById(button.dataset.copy);
+    await navigator.clipboard.writeText(source.textContent);
+    button.textContent = 'Copied';
+  });
+}
+for (const button of document.querySelectorAll('button[data-print]')) {
+  button.hidden = false;
+  button.addEventListener('click', () => print());
+}

@@ -1,0 +1,375 @@
+//! The command line: what can be called, and with what.
+//!
+//! One file per group of verbs. Exit codes: 0 yes, 1 no, 2 the call or its input was wrong.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Governance for the apps that people who are not engineers build.
+#[derive(Debug, Parser)]
+#[command(name = "burgess", version, propagate_version = true, max_term_width = 100)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub verb: Verb,
+}
+
+/// How to print.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people.
+    #[default]
+    Text,
+    /// For programs.
+    Json,
+    /// One JSON object a line.
+    Jsonl,
+    /// Static analysis results (SARIF 2.1.0), for `scan`.
+    Sarif,
+    /// CycloneDX 1.6, for `sbom`.
+    Cyclonedx,
+}
+
+/// Where a running server is.
+#[derive(Debug, Clone, Args)]
+pub struct Printing {
+    /// How to print.
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Format,
+}
+
+/// Where the server keeps its data and listens.
+#[derive(Debug, Clone, Default, Args)]
+pub struct Place {
+    /// Configuration file [default: burgess.toml, if it exists]
+    #[arg(long)]
+    pub config: Option<PathBuf>,
+    /// Data folder [default: burgess-data]
+    #[arg(long)]
+    pub data: Option<PathBuf>,
+    /// Console's address [default: 127.0.0.1:8080]
+    #[arg(long)]
+    pub listen: Option<String>,
+    /// Gateway's address [default: 127.0.0.1:8081]
+    #[arg(long)]
+    pub gateway: Option<String>,
+    /// File that holds the key-encryption key, outside the data folder
+    #[arg(long)]
+    pub kek_file: Option<PathBuf>,
+}
+
+/// Everything that can be asked of the binary.
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// Show a seeded organisation on a throwaway folder, with one-time sign-in links
+    Demo {
+        /// An empty folder to use instead of a throwaway one
+        #[arg(long)]
+        data: Option<PathBuf>,
+        /// Console's address [default: 127.0.0.1:8080]
+        #[arg(long)]
+        listen: Option<String>,
+        /// Gateway's address [default: 127.0.0.1:8081]
+        #[arg(long)]
+        gateway: Option<String>,
+    },
+    /// Run the server
+    Up {
+        /// Where it lives
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Print a one-time sign-in link for somebody, on the machine itself
+    Invite {
+        /// Their e-mail address
+        email: String,
+        /// citizen_developer, sponsor, platform_security, operations, auditor or administrator
+        #[arg(long)]
+        role: String,
+        /// Their name [default: what stands before the @]
+        #[arg(long)]
+        name: Option<String>,
+        /// Their manager's e-mail address, who becomes the proposed owner of what they build
+        #[arg(long)]
+        manager: Option<String>,
+        /// Their unit
+        #[arg(long)]
+        unit: Option<String>,
+        /// Where the server lives
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Store a connector's secret for one environment, read from standard input
+    Secret {
+        /// The connector
+        connector: String,
+        /// sandbox, staging or production
+        #[arg(long)]
+        environment: String,
+        /// Where the server lives
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Make a key-encryption key in a new file
+    Keygen {
+        /// The file to write, outside the data folder
+        path: PathBuf,
+    },
+    /// What is missing or unsafe, each with its fix
+    Doctor {
+        /// Where the server lives
+        #[command(flatten)]
+        place: Place,
+        /// How to print
+        #[command(flatten)]
+        printing: Printing,
+    },
+    /// What an export, folder or archive is and does
+    Inspect {
+        /// File or folder
+        path: PathBuf,
+        /// How to print
+        #[command(flatten)]
+        printing: Printing,
+    },
+    /// Draft, validate or digest a charter
+    #[command(subcommand)]
+    Charter(CharterVerb),
+    /// Score, band, route, addends, and the cheapest path to yes
+    Risk {
+        /// A charter.toml
+        file: PathBuf,
+        /// How to print
+        #[command(flatten)]
+        printing: Printing,
+    },
+    /// Everything a developer can know before asking
+    Check {
+        /// Folder with charter.toml, README.md and the app
+        path: PathBuf,
+        /// Folder or file with OSV archives
+        #[arg(long)]
+        advisories: Option<PathBuf>,
+        /// How to print
+        #[command(flatten)]
+        printing: Printing,
+    },
+    /// Known vulnerabilities in manifests
+    Scan {
+        /// Manifest, folder or archive
+        path: PathBuf,
+        /// Folder with OSV archives (PyPI.zip, npm.zip)
+        #[arg(long)]
+        advisories: PathBuf,
+        /// How to print
+        #[command(flatten)]
+        printing: Printing,
+    },
+    /// OSV archives into the local database
+    #[command(subcommand)]
+    Advisories(AdvisoriesVerb),
+    /// Software bill of materials
+    Sbom {
+        /// Manifest, export, folder or archive
+        path: PathBuf,
+        /// How to print
+        #[arg(long, value_enum, default_value = "cyclonedx")]
+        format: Format,
+    },
+    /// Sensitive data and secrets
+    #[command(subcommand)]
+    Dlp(DlpVerb),
+    /// Validate the policy set
+    #[command(subcommand)]
+    Policy(PolicyVerb),
+    /// Keep a session with a server: paste the one-time link that `invite` or `demo` printed
+    Login {
+        /// The sign-in link
+        link: String,
+    },
+    /// Ask for approval of an app
+    Request {
+        /// Its charter.toml
+        #[arg(long)]
+        charter: PathBuf,
+        /// Its export, folder or archive
+        #[arg(long)]
+        artifact: Option<PathBuf>,
+        /// Its README
+        #[arg(long)]
+        readme: Option<PathBuf>,
+        /// How to print
+        #[command(flatten)]
+        printing: Printing,
+    },
+    /// Where an app stands, and whose turn it is
+    Status {
+        /// The app's id; all of them without
+        app: Option<String>,
+        /// How to print
+        #[command(flatten)]
+        printing: Printing,
+    },
+    /// Decide a request
+    Approve {
+        /// The request's id
+        request: String,
+        /// Say no instead
+        #[arg(long)]
+        reject: bool,
+        /// Why
+        #[arg(long, default_value = "")]
+        comment: String,
+    },
+    /// Ask for promotion into an environment
+    Deploy {
+        /// The app's id
+        app: String,
+        /// sandbox, staging or production
+        #[arg(long)]
+        to: String,
+    },
+    /// Go back to the version before
+    Rollback {
+        /// The app's id
+        app: String,
+        /// sandbox, staging or production
+        #[arg(long)]
+        environment: String,
+    },
+    /// Retire an app with its exit checklist
+    Retire {
+        /// The app's id
+        app: String,
+        /// What was learned
+        #[arg(long)]
+        lessons: String,
+    },
+    /// The trail
+    #[command(subcommand)]
+    Audit(AuditVerb),
+    /// Completions for a shell
+    Completions {
+        /// bash, zsh, fish, elvish or powershell
+        shell: clap_complete::Shell,
+    },
+    /// The manual page
+    Man,
+}
+
+/// What can be done with a charter.
+#[derive(Debug, Subcommand)]
+pub enum CharterVerb {
+    /// Draft a charter from an export
+    Draft {
+        /// File or folder
+        path: PathBuf,
+    },
+    /// Validate a charter
+    Check {
+        /// A charter.toml
+        file: PathBuf,
+        /// How to print
+        #[command(flatten)]
+        printing: Printing,
+    },
+    /// Digest of a charter
+    Digest {
+        /// A charter.toml
+        file: PathBuf,
+    },
+}
+
+/// What can be done with advisories.
+#[derive(Debug, Subcommand)]
+pub enum AdvisoriesVerb {
+    /// Copy OSV archives into the data folder
+    Sync {
+        /// Archive files (PyPI.zip, npm.zip)
+        #[arg(long, required = true, num_args = 1..)]
+        from: Vec<PathBuf>,
+        /// Where the server lives
+        #[command(flatten)]
+        place: Place,
+    },
+}
+
+/// What can be done about sensitive data.
+#[derive(Debug, Subcommand)]
+pub enum DlpVerb {
+    /// Scan files: JSON lines with a `text` key, or whole files with --raw
+    Scan {
+        /// The files
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+        /// Scan each file as one text
+        #[arg(long)]
+        raw: bool,
+        /// How to print
+        #[arg(long, value_enum, default_value = "jsonl")]
+        format: Format,
+    },
+    /// What is looked for, and how it is judged
+    Explain,
+}
+
+/// What can be done with policies.
+#[derive(Debug, Subcommand)]
+pub enum PolicyVerb {
+    /// Validate a folder of Cedar policies against the schema
+    Check {
+        /// The folder
+        dir: PathBuf,
+    },
+}
+
+/// What can be asked of the trail.
+#[derive(Debug, Subcommand)]
+pub enum AuditVerb {
+    /// Search events on a server
+    Search {
+        /// Words, or nothing for the newest
+        text: Option<String>,
+        /// The app's id
+        #[arg(long)]
+        app: Option<String>,
+        /// Who acted
+        #[arg(long)]
+        actor: Option<String>,
+        /// create, read, update, delete, execute or export
+        #[arg(long)]
+        action: Option<String>,
+        /// success, failure or blocked
+        #[arg(long)]
+        outcome: Option<String>,
+        /// How to print
+        #[command(flatten)]
+        printing: Printing,
+    },
+    /// Download an event's receipt, which verifies offline
+    Proof {
+        /// The event's id
+        event: String,
+        /// Where to write it [default: EVENT.receipt.json]
+        #[arg(long)]
+        out: Option<PathBuf>,
+    },
+    /// Download the events that match, as CSV or JSON lines
+    Export {
+        /// csv or jsonl
+        #[arg(long, default_value = "jsonl")]
+        r#as: String,
+        /// The app's id
+        #[arg(long)]
+        app: Option<String>,
+    },
+    /// Verify a ledger folder, as burgess-verify does
+    Verify {
+        /// The ledger shard's folder
+        dir: PathBuf,
+        /// The verifier key, or a file outside the folder that holds it
+        #[arg(long)]
+        key: String,
+    },
+}
