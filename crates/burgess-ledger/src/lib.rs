@@ -1,1 +1,34 @@
-//! placeholder
+//! The transparency log: leaves, tiles, checkpoints, proofs, and a durable sequencer.
+//!
+//! An entry is durable when its append returns, and covered by a signed checkpoint a moment later.
+//! The folder follows C2SP `tlog-tiles`, `tlog-checkpoint`, `signed-note` and `tlog-proof`, so that
+//! anyone can check it with a tool of their own. [`verify`] and the binary `burgess-verify` do so
+//! here; they share no code with the rest of the product.
+//!
+//! Not here: what an event means, encryption, clocks, randomness and configuration. They are the
+//! caller's; keys and intervals come in as arguments.
+
+mod blocking;
+pub mod checkpoint;
+pub mod disk;
+pub mod leaf;
+pub mod note;
+pub mod proof;
+mod publisher;
+mod sequencer;
+mod shard;
+mod side;
+mod state;
+pub mod tile;
+pub mod tree;
+mod waiting;
+mod wal;
+
+pub use checkpoint::{Checkpoint, SignedCheckpoint};
+pub use leaf::{Draft, Piece, Receipt};
+pub use note::{NoteError, NoteSigner, NoteVerifier};
+pub use sequencer::AppendError;
+pub use shard::{Ledger, OpenError, Options, ReadError};
+pub use tile::TileError;
+pub use tree::Hash;
+pub use waiting::Stats;

@@ -1,0 +1,241 @@
+//! The port to the storage under a ledger, and the folder that is its usual other side.
+//!
+//! Names are relative to the ledger's folder and use `/`. The contract is that of POSIX: nothing is
+//! durable before the `sync` that covers it, and a `sync` that failed promises nothing ever after.
+//! The second implementation is the storage simulator of the tests, which loses, keeps and tears
+//! whatever was not synced.
+
+use rustix::fs::{FlockOperation, flock};
+use std::collections::BTreeSet;
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::unix::fs::FileExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// An open file of a [`Disk`].
+pub trait DiskFile: Send {
+    /// Writes all of `bytes` at `offset`; not durable.
+    ///
+    /// # Errors
+    /// The storage's answer; how much was written is then unknown.
+    fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()>;
+
+    /// Makes the file's content durable (`fdatasync`). Never retried by the ledger: after an error
+    /// the kernel may have dropped what it could not write.
+    ///
+    /// # Errors
+    /// The storage's answer.
+    fn sync(&self) -> io::Result<()>;
+}
+
+/// Storage of one ledger. A name appears or disappears durably only with [`Disk::sync_folder`] of
+/// the folder that holds it; a rename is atomic.
+pub trait Disk: Send + Sync + 'static {
+    /// The whole content of a file.
+    ///
+    /// # Errors
+    /// `NotFound` where there is none.
+    fn read(&self, name: &str) -> io::Result<Vec<u8>>;
+    /// Bytes of a file.
+    ///
+    /// # Errors
+    /// `NotFound` where there is none.
+    fn size(&self, name: &str) -> io::Result<u64>;
+    /// Names in a folder, without order; a missing folder has none.
+    ///
+    /// # Errors
+    /// The storage's answer.
+    fn list(&self, folder: &str) -> io::Result<Vec<String>>;
+    /// Creates or empties a file.
+    ///
+    /// # Errors
+    /// The storage's answer.
+    fn create(&self, name: &str) -> io::Result<Box<dyn DiskFile>>;
+    /// Opens an existing file for writing.
+    ///
+    /// # Errors
+    /// `NotFound` where there is none.
+    fn open(&self, name: &str) -> io::Result<Box<dyn DiskFile>>;
+    /// Renames, replacing what is there.
+    ///
+    /// # Errors
+    /// The storage's answer.
+    fn rename(&self, from: &str, to: &str) -> io::Result<()>;
+    /// Removes a file, or a folder with its files; nothing there is no error.
+    ///
+    /// # Errors
+    /// The storage's answer.
+    fn remove(&self, name: &str) -> io::Result<()>;
+    /// Creates one folder; one that is there is no error.
+    ///
+    /// # Errors
+    /// The storage's answer.
+    fn make_folder(&self, name: &str) -> io::Result<()>;
+    /// Makes the names in a folder durable. The ledger's own folder is the empty name.
+    ///
+    /// # Errors
+    /// The storage's answer.
+    fn sync_folder(&self, name: &str) -> io::Result<()>;
+}
+
+/// A folder of the file system, held by one process alone.
+#[derive(Debug)]
+pub struct Directory {
+    root: PathBuf,
+    /// Keeps the `flock`; released when the last handle of the ledger is dropped.
+    _lock: File,
+}
+
+impl Directory {
+    /// Takes the folder, creating it if need be.
+    ///
+    /// # Errors
+    /// `WouldBlock` where another process holds it, otherwise the operating system's answer.
+    pub fn take(root: &Path) -> io::Result<Self> {
+        std::fs::create_dir_all(root)?;
+        let lock = OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(root.join("lock"))?;
+        flock(&lock, FlockOperation::NonBlockingLockExclusive)?;
+        Ok(Self {
+            root: root.to_owned(),
+            _lock: lock,
+        })
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        if name.is_empty() {
+            self.root.clone()
+        } else {
+            self.root.join(name)
+        }
+    }
+}
+
+impl DiskFile for File {
+    fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        self.write_all_at(bytes, offset)
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        self.sync_data()
+    }
+}
+
+impl Disk for Directory {
+    fn read(&self, name: &str) -> io::Result<Vec<u8>> {
+        std::fs::read(self.path(name))
+    }
+
+    fn size(&self, name: &str) -> io::Result<u64> {
+        Ok(std::fs::metadata(self.path(name))?.len())
+    }
+
+    fn list(&self, folder: &str) -> io::Result<Vec<String>> {
+        let entries = match std::fs::read_dir(self.path(folder)) {
+            Ok(entries) => entries,
+            Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(cause) => return Err(cause),
+        };
+        entries
+            .map(|entry| entry.map(|entry| entry.file_name().to_string_lossy().into_owned()))
+            .collect()
+    }
+
+    fn create(&self, name: &str) -> io::Result<Box<dyn DiskFile>> {
+        Ok(Box::new(File::create(self.path(name))?))
+    }
+
+    fn open(&self, name: &str) -> io::Result<Box<dyn DiskFile>> {
+        Ok(Box::new(
+            OpenOptions::new().write(true).open(self.path(name))?,
+        ))
+    }
+
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        std::fs::rename(self.path(from), self.path(to))
+    }
+
+    fn remove(&self, name: &str) -> io::Result<()> {
+        let path = self.path(name);
+        let result = if path.is_dir() {
+            std::fs::remove_dir_all(path)
+        } else {
+            std::fs::remove_file(path)
+        };
+        match result {
+            Err(cause) if cause.kind() == io::ErrorKind::NotFound => Ok(()),
+            other => other,
+        }
+    }
+
+    fn make_folder(&self, name: &str) -> io::Result<()> {
+        match std::fs::create_dir(self.path(name)) {
+            Err(cause) if cause.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+            other => other,
+        }
+    }
+
+    fn sync_folder(&self, name: &str) -> io::Result<()> {
+        File::open(self.path(name))?.sync_all()
+    }
+}
+
+/// Puts whole files in place so that each is either absent or complete, and durable on return.
+pub(crate) struct Installer {
+    disk: Arc<dyn Disk>,
+    /// Folders whose own names are known to be durable.
+    durable_folders: BTreeSet<String>,
+}
+
+/// Where files are written before they get their name.
+const STAGING: &str = "tmp";
+
+impl Installer {
+    pub(crate) fn new(disk: Arc<dyn Disk>) -> io::Result<Self> {
+        disk.remove(STAGING)?;
+        disk.make_folder(STAGING)?;
+        Ok(Self {
+            disk,
+            durable_folders: BTreeSet::new(),
+        })
+    }
+
+    /// Writes and syncs every file under a staging name, then renames them all, then syncs the
+    /// folders: after a crash a name is missing or stands for the whole content.
+    pub(crate) fn install(&mut self, files: &[(String, Vec<u8>)]) -> io::Result<()> {
+        let staged = |n: usize| format!("{STAGING}/{n}");
+        for (n, (_, bytes)) in files.iter().enumerate() {
+            let file = self.disk.create(&staged(n))?;
+            file.write_at(0, bytes)?;
+            file.sync()?;
+        }
+        let mut folders = BTreeSet::new();
+        for (n, (name, _)) in files.iter().enumerate() {
+            let folder = name.rsplit_once('/').map_or("", |(folder, _)| folder);
+            self.make_folders(folder)?;
+            self.disk.rename(&staged(n), name)?;
+            folders.insert(folder);
+        }
+        folders
+            .into_iter()
+            .try_for_each(|folder| self.disk.sync_folder(folder))
+    }
+
+    /// A folder that a crashed process made may not be durable yet, so each folder's parent is
+    /// synced once per process even where the folder is already there.
+    fn make_folders(&mut self, folder: &str) -> io::Result<()> {
+        if folder.is_empty() || self.durable_folders.contains(folder) {
+            return Ok(());
+        }
+        let parent = folder.rsplit_once('/').map_or("", |(parent, _)| parent);
+        self.make_folders(parent)?;
+        self.disk.make_folder(folder)?;
+        self.disk.sync_folder(parent)?;
+        self.durable_folders.insert(folder.to_owned());
+        Ok(())
+    }
+}
