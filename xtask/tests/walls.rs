@@ -59,7 +59,6 @@ const NEVER_REACHED: [(&str, &[&str]); 7] = [
             "http",
             "hyper",
             "mio",
-            "serde_json",
             "socket2",
             "sqlx",
         ],
