@@ -67,7 +67,9 @@ pub(crate) fn decode_base64(text: &str) -> Option<Vec<u8>> {
     (STANDARD.encode(&bytes) == text).then_some(bytes)
 }
 
-pub(crate) fn encode_base64(bytes: &[u8]) -> String {
+/// Base64 of RFC 4648 section 4.
+#[must_use]
+pub fn encode_base64(bytes: &[u8]) -> String {
     STANDARD.encode(bytes)
 }
 
