@@ -43,7 +43,8 @@ pub(crate) fn whole_workspace(workspace: &Workspace, arguments: &[&str]) -> Comm
 }
 
 fn by_nextest(workspace: &Workspace, python: Option<&Path>) -> Result<Vec<Outcome>, String> {
-    let junit = workspace.target.join("nextest/tiers/junit.xml");
+    // Where `.config/nextest.toml` says, which is not moved by CARGO_TARGET_DIR.
+    let junit = workspace.root.join("target/nextest/tiers/junit.xml");
     if junit.exists() {
         std::fs::remove_file(&junit)
             .map_err(|error| format!("cannot remove the last result: {error}"))?;
