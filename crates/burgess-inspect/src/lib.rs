@@ -1,2 +1,11 @@
-//! placeholder
-pub mod dlp;
+//! Reads hostile bytes and returns facts and findings.
+//!
+//! Bytes come in, facts come out: what a low-code export is and does, whether its README
+//! has what reviewers need, what sensitive data and packages it brings.
+//! Not here: files, network, clocks, secrets. The binary reads the files.
+
+pub mod error;
+pub mod exports;
+pub mod facts;
+pub mod json;
+pub mod unpack;
