@@ -27,49 +27,58 @@ const FOLDER: &str = "tests/mutants/";
 
 pub(crate) fn run(workspace: &Workspace, names: &[&str], only_check: bool) -> Result<bool, String> {
     let scan = tidy::scan(&workspace.sources()?);
-    let complaints = check_all(workspace, &scan)?;
+    let mut chosen = patches(workspace)?;
+    chosen.retain(|patch| names.is_empty() || names.iter().any(|name| patch.name.contains(name)));
+    if chosen.is_empty() {
+        return Err(format!("no patch is named like {names:?}"));
+    }
+    let complaints: Vec<String> = chosen
+        .iter()
+        .flat_map(|patch| check(workspace, &scan, patch))
+        .collect();
     for complaint in &complaints {
         println!("mutants: {complaint}");
     }
     if only_check || !complaints.is_empty() {
         return Ok(complaints.is_empty());
     }
-    let mut chosen = patches(workspace)?;
-    chosen.retain(|patch| names.is_empty() || names.iter().any(|name| patch.name.contains(name)));
-    if chosen.is_empty() {
-        return Err(format!("no patch is named like {names:?}"));
-    }
     let tree = Tree::lay(workspace)?;
     let plan = plan(workspace, &chosen, &scan)?;
     let mut table = Table::default();
     let red = baseline(&tree, &plan, &mut table)?;
     for step in plan.iter().filter(|step| !red.contains(&step.label())) {
-        judge(workspace, &tree, step, &mut table)?;
+        judge(&tree, step, &mut table)?;
     }
     table.print(workspace)
 }
 
 /// What can be said of every patch without building anything.
 pub(crate) fn check_all(workspace: &Workspace, scan: &Scan) -> Result<Vec<String>, String> {
-    let mut complaints = Vec::new();
     let patches = match patches(workspace) {
         Ok(patches) => patches,
         Err(problem) => return Ok(vec![problem]),
     };
+    let mut complaints = Vec::new();
     if patches.len() < PATCHES_MIN {
         complaints.push(format!(
             "{} mutants, {PATCHES_MIN} is the floor",
             patches.len()
         ));
     }
-    for patch in &patches {
-        let applied = workspace
-            .read(&patch.file)
-            .and_then(|text| patch.apply(&text));
-        complaints.extend(applied.err());
-        complaints.extend(patch.named_test(&scan.tests).err());
-    }
+    complaints.extend(
+        patches
+            .iter()
+            .flat_map(|patch| check(workspace, scan, patch)),
+    );
     Ok(complaints)
+}
+
+fn check(workspace: &Workspace, scan: &Scan, patch: &Patch) -> Vec<String> {
+    let applied = workspace
+        .read(&patch.file)
+        .and_then(|text| patch.apply(&text));
+    let named = patch.named_test(&scan.tests);
+    applied.err().into_iter().chain(named.err()).collect()
 }
 
 fn patches(workspace: &Workspace) -> Result<Vec<Patch>, String> {
@@ -163,11 +172,12 @@ fn baseline(tree: &Tree, plan: &[Step], table: &mut Table) -> Result<BTreeSet<St
             functions.len()
         );
         let ran = run_tests(tree, room, target, &functions)?;
+        let green = |step: &Step| verdict(&ran, &step.patch.test.1) == Some(Verdict::Passed);
+        if !steps.iter().all(|step| green(step)) {
+            println!("{}", ran.text);
+        }
         for step in steps {
-            if verdict(&ran, &step.patch.test.1) != Some(Verdict::Passed)
-                && red.insert(step.label())
-            {
-                println!("{}", ran.text);
+            if !green(step) && red.insert(step.label()) {
                 println!("BROKEN    {}: not green before the change", step.label());
             }
             if red.contains(&step.label()) {
@@ -178,10 +188,10 @@ fn baseline(tree: &Tree, plan: &[Step], table: &mut Table) -> Result<BTreeSet<St
     Ok(red)
 }
 
-fn judge(workspace: &Workspace, tree: &Tree, step: &Step, table: &mut Table) -> Result<(), String> {
+fn judge(tree: &Tree, step: &Step, table: &mut Table) -> Result<(), String> {
     let patch = step.patch;
-    let text = workspace.read(&patch.file)?;
     let file = tree.root.join(&patch.file);
+    let text = read(&file)?;
     write(&file, &patch.apply(&text)?)?;
     let started = Instant::now();
     let functions = BTreeSet::from([patch.test.1.as_str()]);
@@ -234,6 +244,9 @@ fn run_tests(
         .args(target)
         .args(["--", "--show-output"])
         .args(functions);
+    if let Some(python) = &tree.python {
+        command.env("BURGESS_PYTHON", python);
+    }
     finish(command, &output)?;
     let text = read(&output)?;
     Ok(Ran {

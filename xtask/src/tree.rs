@@ -3,11 +3,14 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::python;
 use crate::workspace::Workspace;
 
 pub(crate) struct Tree {
     pub(crate) root: PathBuf,
     pub(crate) target: PathBuf,
+    /// The outside validators, if they were installed by a test run.
+    pub(crate) python: Option<PathBuf>,
 }
 
 impl Tree {
@@ -17,6 +20,7 @@ impl Tree {
         let tree = Self {
             root: base.join("tree"),
             target: base.join("target"),
+            python: python::at_hand(workspace),
         };
         let files = workspace.files()?;
         for file in &files {
