@@ -47,6 +47,7 @@ pub(crate) fn run(workspace: &Workspace, update: bool) -> Result<bool, String> {
             complaints.push(format!(
                 "no test run to count from ({why}); run `cargo xtask test`"
             ));
+            complaints.extend(scan.complaints.iter().cloned());
             prove(&Scan::default(), &[])
         }
     };
