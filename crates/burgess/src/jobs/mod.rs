@@ -1,0 +1,6 @@
+//! What runs by itself: the outbox drainer, the projection, the gateway's snapshot, the clockwork.
+
+pub mod drain;
+pub mod project;
+pub mod snapshot;
+pub mod ticker;

@@ -1,0 +1,123 @@
+//! The running server: its parts, and the one path by which governed state changes.
+//!
+//! Not here: what is decided (`operations`) and who may ask (`http`, `web`).
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use axum::http::StatusCode;
+use burgess_core::connector::Catalogue;
+use burgess_core::intake::RetentionSchedule;
+use burgess_core::permit::Permit;
+use burgess_core::policy::{Action, PolicySet};
+use burgess_core::risk::Rubric;
+use burgess_core::time::Timestamp;
+use burgess_gateway::journal::Journal;
+use burgess_inspect::advisories::Database;
+use burgess_ledger::Ledger;
+use burgess_store::{Change, CommitError, Store, Write};
+use burgess_trail::Trail;
+use tokio::sync::{Mutex, Notify};
+
+use crate::ambient::Ambient;
+use crate::config::Config;
+use crate::http::problem::Problem;
+use crate::identity::revoked::Revoked;
+use crate::kms::ring::KeyRing;
+
+/// All parts of the running server; one for the life of the process.
+pub struct Server {
+    /// What it was told.
+    pub config: Config,
+    /// Clocks and randomness.
+    pub ambient: Arc<Ambient>,
+    /// Its keys.
+    pub keys: Arc<KeyRing>,
+    /// The state.
+    pub store: Arc<Store>,
+    /// The trail's truth.
+    pub ledger: Ledger,
+    /// Events into the ledger and back.
+    pub journal: Arc<Journal>,
+    /// The searchable projection.
+    pub trail: Arc<Trail>,
+    /// The policy set in force.
+    pub policies: ArcSwap<PolicySet>,
+    /// The rubric in force.
+    pub rubric: Rubric,
+    /// The connector catalogue, with this installation's hosts.
+    pub catalogue: Catalogue,
+    /// Retention labels.
+    pub retention: RetentionSchedule,
+    /// Known vulnerabilities.
+    pub advisories: ArcSwap<Database>,
+    /// What has been revoked.
+    pub revoked: Arc<Revoked>,
+    /// The gateway's snapshot is exchanged through this.
+    pub gateway: Arc<burgess_gateway::Gateway>,
+    /// One drainer at a time.
+    pub draining: Mutex<()>,
+    /// One projector at a time.
+    pub projecting: Mutex<()>,
+    /// Told when events were projected: wakes open trail pages.
+    pub projected: Notify,
+}
+
+impl Server {
+    /// The time for a governed action; refused when the clock cannot be trusted.
+    pub fn now(&self) -> Result<Timestamp, Problem> {
+        self.ambient.event_time().map_err(|e| Problem::new(StatusCode::SERVICE_UNAVAILABLE, "CLOCK_BEHIND", e.to_string()))
+    }
+
+    /// Changes governed state: rows and events in one transaction, the events into the ledger,
+    /// and only then whatever acts on the state. When it answers, the events are durable.
+    pub async fn commit<A: Action>(&self, writes: Vec<Write>, permit: &Permit<A>, now: Timestamp) -> Result<(), Problem> {
+        if !self.ledger.is_writable() {
+            return Err(unwritable());
+        }
+        let revoked: Vec<Change> = writes.iter().flat_map(|write| write.changes.iter().cloned()).collect();
+        self.store.commit(writes, permit, now).await.map_err(|e| commit_problem(&e))?;
+        crate::jobs::drain::drain(self).await?;
+        self.revoke(&revoked);
+        crate::jobs::snapshot::refresh(self).await?;
+        Ok(())
+    }
+
+    /// Tells the gateway at once what a commit has ended.
+    fn revoke(&self, changes: &[Change]) {
+        use burgess_core::credential::CredentialState;
+        use burgess_core::lifecycle::State;
+        for change in changes {
+            match change {
+                Change::Credential(it) if it.record.state == CredentialState::Revoked => {
+                    self.revoked.credential(it.record.id.clone());
+                }
+                Change::App(app) if matches!(app.state, State::Quarantined | State::Retired) => {
+                    self.revoked.app(app.id.clone());
+                }
+                Change::App(app) => self.revoked.release(&app.id),
+                Change::Approval(it) if it.record.voided.is_some() => {
+                    self.revoked.approval(it.record.id.clone());
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+/// The ledger cannot be written: nothing governed happens, reading goes on.
+pub fn unwritable() -> Problem {
+    Problem::new(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "LEDGER_UNAVAILABLE",
+        "the ledger cannot be written, so nothing that it would have to prove is done: free disk space or repair the disk, then restart; reading goes on",
+    )
+}
+
+fn commit_problem(error: &CommitError) -> Problem {
+    match error {
+        CommitError::Conflict { .. } => Problem::conflict(error.to_string()),
+        CommitError::Permit(_) => Problem::new(StatusCode::CONFLICT, "PERMIT_STALE", error.to_string()),
+        other => Problem::internal(other),
+    }
+}
