@@ -20,9 +20,15 @@ pub(crate) struct Ready {
 }
 
 pub(crate) fn ready(workspace: &Workspace, asked: bool) -> Result<Ready, Need> {
-    if !present("node", &["--version"]) || !present("npm", &["--version"]) {
+    if !node_is_there() {
         install(&["nodejs", "npm"], asked)
-            .map_err(|remedy| Need::new("no Node.js with npm", &remedy))?;
+            .map_err(|remedy| Need::new("no Node.js 20 with npm", &remedy))?;
+        if !node_is_there() {
+            return Err(Need::new(
+                "the packaged Node.js is older than 20",
+                "install a later one",
+            ));
+        }
     }
     let browser = match browser() {
         Some(browser) => browser,
@@ -50,6 +56,11 @@ pub(crate) fn ready(workspace: &Workspace, asked: bool) -> Result<Ready, Need> {
             "check that npm reaches a package registry",
         )),
     }
+}
+
+fn node_is_there() -> bool {
+    let new_enough = "process.exit(Number(process.versions.node.split('.')[0]) < 20 ? 1 : 0)";
+    present("node", &["-e", new_enough]) && present("npm", &["--version"])
 }
 
 fn browser() -> Option<PathBuf> {
