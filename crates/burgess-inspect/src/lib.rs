@@ -9,3 +9,5 @@ pub mod exports;
 pub mod facts;
 pub mod json;
 pub mod unpack;
+pub mod advisories;
+pub mod lockfile;
