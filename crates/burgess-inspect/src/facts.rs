@@ -88,7 +88,14 @@ impl Trigger {
 impl fmt::Display for Trigger {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.kind)?;
-        let details = [&self.method, &self.path, &self.connector, &self.what, &self.every, &self.at];
+        let details = [
+            &self.method,
+            &self.path,
+            &self.connector,
+            &self.what,
+            &self.every,
+            &self.at,
+        ];
         for detail in details.into_iter().flatten() {
             write!(f, " {detail}")?;
         }
@@ -319,10 +326,6 @@ impl Collector {
         if !self.out.notes.contains(&note) && self.out.notes.len() < VALUES_MAX {
             self.out.notes.push(note);
         }
-    }
-
-    pub(crate) fn has(&self, field: Field, value: &str) -> bool {
-        self.seen.contains(&(field.as_str(), value.to_owned()))
     }
 
     pub(crate) fn finish(self) -> Facts {

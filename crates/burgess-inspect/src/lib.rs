@@ -4,10 +4,14 @@
 //! has what reviewers need, what sensitive data and packages it brings.
 //! Not here: files, network, clocks, secrets. The binary reads the files.
 
+pub mod advisories;
+pub mod artifact;
+pub mod dlp;
+pub mod draft;
 pub mod error;
 pub mod exports;
 pub mod facts;
 pub mod json;
-pub mod unpack;
-pub mod advisories;
 pub mod lockfile;
+pub mod readme;
+pub mod unpack;
