@@ -87,6 +87,67 @@ impl From<Classification> for String {
     }
 }
 
+/// What is done to a resource: the six action types of the audit schema (R112).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ActionType {
+    /// Makes something that was not there.
+    Create,
+    /// Looks at it.
+    Read,
+    /// Changes it.
+    Update,
+    /// Removes it.
+    Delete,
+    /// Runs it.
+    Execute,
+    /// Takes it out of where it lives.
+    Export,
+}
+
+/// The text is not an action type.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not an action: choose create, read, update, delete, execute or export")]
+pub struct ActionTypeError(String);
+
+impl ActionType {
+    /// All six, in the order of the audit schema.
+    pub const ALL: [Self; 6] = [
+        Self::Create,
+        Self::Read,
+        Self::Update,
+        Self::Delete,
+        Self::Execute,
+        Self::Export,
+    ];
+
+    /// The name in events, charters and policies.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Create => "create",
+            Self::Read => "read",
+            Self::Update => "update",
+            Self::Delete => "delete",
+            Self::Execute => "execute",
+            Self::Export => "export",
+        }
+    }
+
+    /// Reads the name in lowercase.
+    pub fn parse(text: &str) -> Result<Self, ActionTypeError> {
+        Self::ALL
+            .into_iter()
+            .find(|action| action.as_str() == text)
+            .ok_or_else(|| ActionTypeError(text.chars().take(40).collect()))
+    }
+}
+
+impl fmt::Display for ActionType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
