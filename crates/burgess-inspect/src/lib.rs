@@ -15,3 +15,4 @@ pub mod json;
 pub mod lockfile;
 pub mod readme;
 pub mod unpack;
+pub mod sbom;
