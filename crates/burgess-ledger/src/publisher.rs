@@ -171,7 +171,7 @@ impl Edge {
         };
         let (file, entries) = read_entries(&mut read, &id)?;
         if Some(&crate::tile::leaf_hashes(&entries)) != edge.levels.first() {
-            let what = "an entry differs from its leaf hash".to_owned();
+            let what = "its entries and the leaf hashes in `tile/0` differ".to_owned();
             return Err(TileError::Malformed {
                 file,
                 index: None,

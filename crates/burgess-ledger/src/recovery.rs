@@ -95,7 +95,7 @@ pub(crate) fn recover(
     }
     let (counters, signed) = match saved {
         Some(saved) => saved,
-        None => begin(&mut publisher, origin)?,
+        None => begin(&publisher, origin)?,
     };
     if publisher.root() != signed.checkpoint.root {
         let what = "its tiles do not give the root that was signed".to_owned();
@@ -104,7 +104,15 @@ pub(crate) fn recover(
             what,
         });
     }
-    announce_again(&**disk, &mut publisher, &signed, &verifier)?;
+    refuse_rollback(&**disk, &signed, &verifier)?;
+    // What was read may only be in the cache, where a failed sync left it: write it again.
+    let bytes = state::encode(&counters, &signed);
+    publisher
+        .put(state::FILE, bytes)
+        .map_err(io_error(state::FILE))?;
+    publisher
+        .announce(&signed)
+        .map_err(io_error("checkpoint"))?;
     let (records, segments) = wal::recover(&**disk, size).map_err(|what| OpenError::Damaged {
         file: "wal".to_owned(),
         what: what.to_string(),
@@ -115,8 +123,7 @@ pub(crate) fn recover(
         let signed = publisher.publish(&work).map_err(io_error("tile"))?;
         shared.now_published(signed);
     }
-    // From here on old segments may be written over: `Wal::start` first makes the names of the
-    // files above durable, which a process that was killed may not have come to.
+    // From here on old segments may be written over: nothing but what is published was in them.
     let wal = Wal::start(
         disk.clone(),
         options.segment_bytes,
@@ -154,22 +161,22 @@ fn saved_state(
     }
 }
 
-/// Writes `checkpoint` again where a crash came between it and the state; refuses where it is
-/// ahead of the state or another history.
-fn announce_again(
+/// Refuses a `checkpoint` that is ahead of the state or of another history. One that is behind it
+/// is what a crash between the two leaves.
+fn refuse_rollback(
     disk: &dyn Disk,
-    publisher: &mut Publisher,
     signed: &SignedCheckpoint,
     verifier: &NoteVerifier,
 ) -> Result<(), OpenError> {
-    let size = signed.checkpoint.size;
+    let state = signed.checkpoint.size;
     match announced(disk, verifier)? {
-        Some(found) if found == *signed => Ok(()),
-        Some(found) if found.checkpoint.size >= size => Err(OpenError::RolledBack {
-            state: size,
-            published: found.checkpoint.size,
-        }),
-        _ => publisher.announce(signed).map_err(io_error("checkpoint")),
+        Some(found) if found != *signed && found.checkpoint.size >= state => {
+            Err(OpenError::RolledBack {
+                state,
+                published: found.checkpoint.size,
+            })
+        }
+        _ => Ok(()),
     }
 }
 
@@ -190,10 +197,7 @@ fn damaged(cause: TileError) -> OpenError {
 }
 
 /// Begins a log: a signed checkpoint over nothing.
-fn begin(
-    publisher: &mut Publisher,
-    origin: &str,
-) -> Result<(Counters, SignedCheckpoint), OpenError> {
+fn begin(publisher: &Publisher, origin: &str) -> Result<(Counters, SignedCheckpoint), OpenError> {
     let checkpoint = Checkpoint {
         origin: origin.to_owned(),
         size: 0,
@@ -203,12 +207,7 @@ fn begin(
         file: "checkpoint",
         cause: cause.to_string(),
     })?;
-    let counters = Counters::default();
-    let bytes = state::encode(&counters, &signed);
-    publisher
-        .put(state::FILE, bytes)
-        .map_err(io_error(state::FILE))?;
-    Ok((counters, signed))
+    Ok((Counters::default(), signed))
 }
 
 /// Whether the folder has its copy of the key; one that differs is another log's.

@@ -1,4 +1,13 @@
-//! The ledger from outside: through its public interface and through its folder.
+//! The ledger from outside: through its public interface, its folder, and the disk under it.
 
+mod appending;
+mod auditing;
+mod faults;
+mod killing;
+mod notes;
 mod outside_verifier;
+mod power_cuts;
+mod proofs;
+mod simulator;
 mod support;
+mod tampering;
