@@ -161,11 +161,14 @@ fn in_rust() -> Vec<Ban> {
     ]
 }
 
+/// A test may start itself as its own child process, which alone is left out of a usual run.
+const CHILD_PROCESS: &str = "ignore = \"the process that";
+
 fn in_lines(source: &Source, bans: &[Ban]) -> Vec<String> {
     let mut found = Vec::new();
     for (number, line) in source.text.lines().enumerate() {
         for (needle, why) in bans {
-            if line.contains(needle.as_str()) {
+            if line.contains(needle.as_str()) && !line.contains(CHILD_PROCESS) {
                 found.push(format!("{}:{}: `{needle}`: {why}", source.path, number + 1));
             }
         }
