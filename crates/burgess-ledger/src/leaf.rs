@@ -71,6 +71,15 @@ impl Draft {
         self.template.iter().map(Piece::bytes_max).sum::<usize>() + self.side.len() + names + FIXED
     }
 
+    /// Bytes of the leaf if its numbers had one digit each.
+    pub(crate) fn leaf_bytes_min(&self) -> usize {
+        let bytes = self.template.iter().map(|piece| match piece {
+            Piece::Bytes(bytes) => bytes.len(),
+            Piece::Sequence | Piece::SourceSeq => 1,
+        });
+        bytes.sum()
+    }
+
     /// The leaf with its two numbers in place.
     pub(crate) fn leaf(&self, sequence: u64, source_seq: u64) -> Vec<u8> {
         let mut leaf = Vec::with_capacity(self.template.iter().map(Piece::bytes_max).sum());

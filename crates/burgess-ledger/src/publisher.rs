@@ -181,7 +181,7 @@ impl Edge {
         for entry in &entries {
             push_entry(&mut edge.bundle, entry);
         }
-        edge.side = side_prefix(disk, n, entries.len());
+        edge.side = side_prefix(disk, n, entries.len())?;
         Ok(edge)
     }
 
@@ -258,23 +258,24 @@ fn push_entry(bundle: &mut Vec<u8>, entry: &[u8]) {
     bundle.extend_from_slice(entry);
 }
 
-/// The first `count` entries of a side file; what was deleted leaves a blank, so that the entries
-/// after it keep their places.
-fn side_prefix(disk: &dyn Disk, n: u64, count: usize) -> Vec<u8> {
+/// The first `count` entries of a side file. A file that was deleted leaves blanks, so that the
+/// entries after it keep their places; one that is damaged is not written over.
+fn side_prefix(disk: &dyn Disk, n: u64, count: usize) -> Result<Vec<u8>, TileError> {
+    let name = side::path(n);
+    let entries = match disk.read(&name) {
+        Ok(bytes) => side::decode(&bytes).filter(|entries| entries.len() >= count),
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound => Some(vec![side::blank(); count]),
+        Err(cause) => return Err(TileError::Io { file: name, cause }),
+    };
+    let entries = entries.ok_or_else(|| TileError::Malformed {
+        file: name,
+        index: Some(n * TILE_WIDTH),
+        what: "is damaged (without it the ledger would open, but its values were lost)".to_owned(),
+    })?;
     let mut file = side::begin();
-    let entries = disk
-        .read(&side::path(n))
-        .ok()
-        .and_then(|bytes| side::decode(&bytes));
-    let blanks = std::iter::repeat_with(side::blank);
-    for (numbering, value) in entries
-        .unwrap_or_default()
-        .into_iter()
-        .chain(blanks)
-        .take(count)
-    {
+    for (numbering, value) in entries.into_iter().take(count) {
         numbering.encode(&mut file);
         put_bytes(&mut file, &value);
     }
-    file
+    Ok(file)
 }

@@ -92,6 +92,8 @@ pub(crate) struct Job {
 /// A place in an answer: a new record of this group, or a receipt from before it.
 enum Place {
     New(usize),
+    /// Handed over a second time within the group.
+    Again(usize),
     Duplicate(Receipt),
 }
 
@@ -243,7 +245,7 @@ impl Sequencer {
     ) -> Result<Place, AppendError> {
         let same = |record: &&Record| record.source == source && record.source_seq == source_seq;
         if let Some(at) = records.iter().position(|record| same(&record)) {
-            return Ok(Place::New(at));
+            return Ok(Place::Again(at));
         }
         let origin = &self.shared.origin;
         let found = self
@@ -317,6 +319,13 @@ impl Sequencer {
 fn settle(place: Place, receipts: &[Receipt]) -> Result<Receipt, AppendError> {
     match place {
         Place::New(at) => receipts.get(at).cloned().ok_or(AppendError::Closed),
+        Place::Again(at) => {
+            let first = receipts.get(at).cloned().ok_or(AppendError::Closed)?;
+            Ok(Receipt {
+                duplicate: true,
+                ..first
+            })
+        }
         Place::Duplicate(receipt) => Ok(receipt),
     }
 }
@@ -333,9 +342,9 @@ pub(crate) fn check_draft(draft: &Draft) -> Result<(), AppendError> {
             bytes: draft.side.len(),
         });
     }
-    let fixed: usize = draft.leaf(0, 0).len();
-    if fixed > ENTRY_BYTES_MAX {
-        return Err(AppendError::LeafTooLarge { bytes: fixed });
+    let bytes = draft.leaf_bytes_min();
+    if bytes > ENTRY_BYTES_MAX {
+        return Err(AppendError::LeafTooLarge { bytes });
     }
     Ok(())
 }

@@ -8,6 +8,7 @@
 use burgess_ledger::proof::TlogProof;
 use burgess_ledger::{NoteVerifier, SignedCheckpoint, note, receipt, verify};
 use serde_json::{Value, json};
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -34,6 +35,10 @@ const NOT_WITNESSED: &str = "not witnessed, the operator could rewrite history";
 
 /// Bytes of a proof, receipt or entry file at most; the largest receipt is far below it.
 const FILE_BYTES_MAX: u64 = 16 << 20;
+
+/// Bytes of a part of a log at most: one more than a bundle of 256 entries of 65,535 bytes, each
+/// with its length.
+const PART_BYTES_MAX: u64 = 256 * (2 + 65_535) + 1;
 
 /// How the program ends other than well.
 enum Failure {
@@ -208,6 +213,10 @@ fn check(request: &Request) -> Result<Finding, Failure> {
 fn key(text: &str, target: &Path) -> Result<NoteVerifier, Failure> {
     let path = Path::new(text);
     if !path.is_file() {
+        if !text.contains('+') {
+            let what = format!("`{text}` is neither a verifier key nor a file that holds one");
+            return Err(Failure::Usage(what));
+        }
         return NoteVerifier::parse(text).map_err(|cause| Failure::Usage(cause.to_string()));
     }
     let inside = |folder: PathBuf| path.canonicalize().is_ok_and(|key| key.starts_with(folder));
@@ -236,6 +245,15 @@ fn read_file(path: &Path) -> Result<Vec<u8>, Failure> {
     std::fs::read(path).map_err(unreadable)
 }
 
+/// A part of a log. What is longer than any part can be is cut here and refused as malformed.
+fn read_part(path: &Path) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    std::fs::File::open(path)?
+        .take(PART_BYTES_MAX)
+        .read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
 fn check_log(request: &Request, verifier: &NoteVerifier) -> Result<Finding, Failure> {
     let folder = &request.target;
     if !folder.is_dir() {
@@ -245,7 +263,7 @@ fn check_log(request: &Request, verifier: &NoteVerifier) -> Result<Finding, Fail
         )));
     }
     let old = request.old.as_deref().map(read_file).transpose()?;
-    let mut read = |name: &str| std::fs::read(folder.join(name));
+    let mut read = |name: &str| read_part(&folder.join(name));
     let signed =
         verify::log(&mut read, verifier, old.as_deref()).map_err(|flaw| Failure::Refused {
             file: flaw.file,

@@ -112,6 +112,25 @@ fn a_number_handed_over_twice_is_answered_with_its_first_receipt() {
 }
 
 #[test]
+fn a_number_handed_over_twice_in_one_batch_is_appended_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let ledger = open(folder.path());
+    let batch = vec![
+        draft("outbox", Some(1), "app"),
+        draft("outbox", Some(1), "app"),
+    ];
+    let receipts = ledger.append_all_blocking(batch).unwrap();
+    assert_eq!(
+        (receipts[0].duplicate, receipts[1].duplicate),
+        (false, true)
+    );
+    assert_eq!(
+        (receipts[0].index, receipts[1].index, ledger.size()),
+        (0, 0, 1)
+    );
+}
+
+#[test]
 fn a_number_that_leaves_one_out_is_refused_and_names_the_next() {
     let folder = tempfile::tempdir().unwrap();
     let ledger = open(folder.path());

@@ -149,6 +149,10 @@ fn wrong_usage_says_what_is_wrong_and_ends_with_two() {
         ),
         (
             vec!["log", folder, "--key", "nonsense"],
+            "`nonsense` is neither a verifier key",
+        ),
+        (
+            vec!["log", folder, "--key", "a+b"],
             "verifier key: is not of the form",
         ),
         (vec!["log", folder, "--key"], "`--key` needs a value"),

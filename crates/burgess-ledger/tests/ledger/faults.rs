@@ -245,6 +245,8 @@ fn a_damaged_or_partly_restored_folder_stays_shut_and_names_the_file() {
         refusal.contains("is missing although `checkpoint` is there"),
         "{refusal}"
     );
+    let refusal = refusal_after(&|folder| fs::write(folder.join("side/001"), "cut").unwrap());
+    assert!(refusal.contains("`side/001`: is damaged"), "{refusal}");
 }
 
 /// The only segment of a ledger that has not published since it was opened.

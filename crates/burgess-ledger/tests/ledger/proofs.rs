@@ -222,3 +222,35 @@ fn a_receipt_before_its_checkpoint_is_refused_with_what_to_do() {
     let refusal = ledger.tlog_proof(1).unwrap_err().to_string();
     assert_eq!(refusal, "entry 1 is not in the log of 1 entries");
 }
+
+// R186
+#[test]
+fn proofs_read_from_tiles_equal_those_of_an_independent_implementation() {
+    let folder = tempfile::tempdir().unwrap();
+    let ledger = open(folder.path());
+    fill(&ledger, 700);
+    let entries = ledger.entries(0..700).unwrap();
+    let joined = |path: Vec<Hash>| path.as_flattened().to_vec();
+    let mut dice = crate::simulator::Dice(42);
+    let mut sizes: Vec<u64> = vec![1, 2, 3, 255, 256, 257, 511, 512, 513, 699, 700];
+    sizes.extend((0..30).map(|_| 1 + dice.roll(700)));
+    for size in sizes {
+        let mut tree = ct_merkle::mem_backed_tree::MemoryBackedTree::<sha2::Sha256, Vec<u8>>::new();
+        let old = 1 + dice.roll(size);
+        for entry in &entries[..size as usize] {
+            tree.push(entry.clone());
+        }
+        assert_eq!(
+            tree.root().as_bytes().as_slice(),
+            ledger.root(size).unwrap()
+        );
+        for index in [0, size - 1, dice.roll(size), dice.roll(size)] {
+            let theirs = tree.prove_inclusion(index as usize);
+            let ours = joined(ledger.inclusion_proof(index, size).unwrap());
+            assert_eq!(ours, theirs.as_bytes(), "entry {index} of {size}");
+        }
+        let theirs = tree.prove_consistency((size - old) as usize);
+        let ours = joined(ledger.consistency_proof(old, size).unwrap());
+        assert_eq!(ours, theirs.as_bytes(), "{old} to {size}");
+    }
+}
