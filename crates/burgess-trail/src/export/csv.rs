@@ -1,0 +1,137 @@
+//! CSV (RFC 4180) for spreadsheets: one row per event, CRLF, every field quoted.
+//!
+//! A spreadsheet runs what begins with `=`, `+`, `-` or `@`, and anybody can put such a value into
+//! an event; those get an apostrophe in front (OWASP, CSV injection). JSON lines are exact.
+
+use std::io::Write;
+
+use crate::Trail;
+use crate::error::TrailError;
+use crate::search::{Hit, PAGE_MAX, Query};
+
+/// The columns, in order.
+pub const HEADER: [&str; 26] = [
+    "shard",
+    "index",
+    "leaf_hash",
+    "sequence",
+    "event_id",
+    "timestamp",
+    "actor_id",
+    "actor_role",
+    "app_id",
+    "version",
+    "environment",
+    "action_type",
+    "resource_type",
+    "resource_id",
+    "data_classification",
+    "outcome",
+    "error_code",
+    "ip_address",
+    "user_agent",
+    "request_context",
+    "risk_score_at_time",
+    "approval_id",
+    "decision",
+    "policies",
+    "previous_state",
+    "next_state",
+];
+
+/// Writes all events that `query` asks for and answers how many. Its cursor and limit are ignored.
+pub async fn csv(
+    trail: &Trail,
+    query: &Query,
+    out: &mut (impl Write + Send),
+) -> Result<u64, TrailError> {
+    line(out, HEADER.iter().map(|name| (*name).to_owned()))?;
+    let mut query = Query {
+        after: None,
+        limit: PAGE_MAX,
+        ..query.clone()
+    };
+    let mut rows = 0u64;
+    loop {
+        let page = trail.search(&query).await?;
+        for hit in &page.events {
+            line(out, fields(hit).into_iter())?;
+            rows = rows.saturating_add(1);
+        }
+        match page.next {
+            None => return Ok(rows),
+            next => query.after = next,
+        }
+    }
+}
+
+fn fields(hit: &Hit) -> [String; 26] {
+    let event = &hit.event;
+    let or_empty = |value: &Option<String>| value.clone().unwrap_or_default();
+    let (answer, policies) = event
+        .decision
+        .as_ref()
+        .map(|it| (it.answer.clone(), it.policies.join(" ")))
+        .unwrap_or_default();
+    let context = event.request_context.clone();
+    [
+        hit.shard.clone(),
+        hit.index.to_string(),
+        hit.leaf_hash.to_string(),
+        hit.sequence.to_string(),
+        event.event_id.to_string(),
+        event.timestamp.to_string(),
+        event.actor_id.clone(),
+        event.actor_role.clone(),
+        event.app_id.to_string(),
+        event.version.clone(),
+        event.environment.to_string(),
+        event.action_type.to_string(),
+        event.resource_type.clone(),
+        event.resource_id.clone(),
+        event.data_classification.to_string(),
+        event.outcome.to_string(),
+        or_empty(&event.error_code),
+        or_empty(&event.ip_address),
+        or_empty(&event.user_agent),
+        context.map_or_else(String::new, |it| serde_json::Value::Object(it).to_string()),
+        event.risk_score_at_time.to_string(),
+        event
+            .approval_id
+            .as_ref()
+            .map(ToString::to_string)
+            .unwrap_or_default(),
+        answer,
+        policies,
+        or_empty(&event.previous_state),
+        or_empty(&event.next_state),
+    ]
+}
+
+fn line(out: &mut impl Write, fields: impl Iterator<Item = String>) -> std::io::Result<()> {
+    let quoted: Vec<String> = fields.map(|field| quoted(&field)).collect();
+    out.write_all(quoted.join(",").as_bytes())?;
+    out.write_all(b"\r\n")
+}
+
+fn quoted(field: &str) -> String {
+    let guard = if field.starts_with(['=', '+', '-', '@', '\t', '\r']) {
+        "'"
+    } else {
+        ""
+    };
+    format!("\"{guard}{}\"", field.replace('"', "\"\""))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::quoted;
+
+    #[test]
+    fn a_spreadsheet_runs_nothing_and_quotes_stay_inside_their_field() {
+        assert_eq!(quoted("=cmd()"), "\"'=cmd()\"");
+        assert_eq!(quoted("@x"), "\"'@x\"");
+        assert_eq!(quoted("a\"b,c\n"), "\"a\"\"b,c\n\"");
+        assert_eq!(quoted("plain"), "\"plain\"");
+    }
+}

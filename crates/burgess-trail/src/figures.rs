@@ -1,0 +1,368 @@
+//! Figures: what the programme counts, each by a definition that is published with it and that
+//! anybody can compute again from the ledger's events.
+//!
+//! Not here: figures that need more than the trail holds. What a figure cannot know it does not
+//! guess.
+
+use std::collections::BTreeMap;
+
+use burgess_core::audit::Outcome;
+use burgess_core::id::AppId;
+use burgess_core::time::{Span, Timestamp};
+use serde::Serialize;
+
+use crate::error::TrailError;
+use crate::index::{Trail, unsigned};
+
+/// One figure and what it means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Definition {
+    /// Stable id.
+    pub id: &'static str,
+    /// What a page calls it.
+    pub title: &'static str,
+    /// How it is computed, in words that somebody can follow with the events alone.
+    pub text: &'static str,
+}
+
+/// All figures. "Last" and "first" follow the order of the ledger; times are UTC.
+pub const DEFINITIONS: [Definition; 8] = [
+    Definition {
+        id: "active-apps",
+        title: "Active micro-apps",
+        text: "apps whose last successful event with resource_type app and a next_state has next_state sandbox, staging or production",
+    },
+    Definition {
+        id: "deployments",
+        title: "Deployments",
+        text: "successful events with resource_type deployment and next_state live in the period, by environment",
+    },
+    Definition {
+        id: "time-to-approve",
+        title: "Time to approve",
+        text: "of each request approved in the period: the time between its first successful event with next_state submitted and its first with next_state approved; the median is the lower one of an even number",
+    },
+    Definition {
+        id: "dlp-blocks-per-month",
+        title: "DLP blocks per month",
+        text: "events with outcome blocked and an error_code that begins with DLP_, by calendar month of their timestamp",
+    },
+    Definition {
+        id: "high-risk-apps",
+        title: "High-risk apps",
+        text: "apps whose last state is not retired and whose last event has a risk_score_at_time above the rubric's upper bound of medium",
+    },
+    Definition {
+        id: "complete-trails",
+        title: "Apps with complete trails",
+        text: "apps whose events carry the sequence numbers from 1 to their count, each once, and whose every event with an id ending in _intent has an event of the same id without that ending",
+    },
+    Definition {
+        id: "last-activity",
+        title: "Last activity",
+        text: "of each app the latest timestamp among its events with actor_role app or agent",
+    },
+    Definition {
+        id: "outcomes",
+        title: "Events by outcome",
+        text: "events in the period, by outcome",
+    },
+];
+
+/// How many deployments went live in one environment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Deployments {
+    /// The environment that the events name.
+    pub environment: String,
+    /// How many.
+    pub count: u64,
+}
+
+/// How long approvals took.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct TimeToApprove {
+    /// Requests approved in the period.
+    pub requests: u64,
+    /// The middle one; none when there is none.
+    pub median: Option<Span>,
+    /// The longest.
+    pub longest: Option<Span>,
+}
+
+/// A count in one calendar month.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct MonthCount {
+    /// As `2026-01`.
+    pub month: String,
+    /// How many.
+    pub count: u64,
+}
+
+/// A count of one outcome.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct OutcomeCount {
+    /// The outcome.
+    pub outcome: Outcome,
+    /// How many.
+    pub count: u64,
+}
+
+/// Whether the trail of one app is complete, as far as the events can tell.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct AppCompleteness {
+    /// The app.
+    pub app: String,
+    /// Origin of the shard.
+    pub shard: String,
+    /// Events.
+    pub events: u64,
+    /// Their numbers run from 1 without a gap or a double.
+    pub gapless: bool,
+    /// Intents that have no outcome: calls under way, or calls that died.
+    pub open_intents: u64,
+}
+
+impl AppCompleteness {
+    /// Whether nothing is missing.
+    pub const fn is_complete(&self) -> bool {
+        self.gapless && self.open_intents == 0
+    }
+}
+
+/// Whether the trails of all apps are complete (R135).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Completeness {
+    /// Each app in each shard, the organisation itself included, by app.
+    pub apps: Vec<AppCompleteness>,
+}
+
+impl Completeness {
+    /// Apps, each counted once however many shards it is in; the organisation itself apart.
+    pub fn total(&self) -> u64 {
+        count(self.by_app().len())
+    }
+
+    /// Those whose trails are complete in every shard.
+    pub fn complete(&self) -> u64 {
+        count(self.by_app().values().filter(|complete| **complete).count())
+    }
+
+    /// Complete ones in per cent, rounded down; 100 where there is no app.
+    pub fn percent(&self) -> u64 {
+        match self.total() {
+            0 => 100,
+            total => self.complete().saturating_mul(100) / total,
+        }
+    }
+
+    fn by_app(&self) -> BTreeMap<&str, bool> {
+        let mut apps = BTreeMap::new();
+        for row in self
+            .apps
+            .iter()
+            .filter(|row| row.app != AppId::ORGANISATION)
+        {
+            let complete = apps.entry(row.app.as_str()).or_insert(true);
+            *complete &= row.is_complete();
+        }
+        apps
+    }
+}
+
+fn count(number: usize) -> u64 {
+    u64::try_from(number).unwrap_or(u64::MAX)
+}
+
+/// The last successful change of state of each app.
+const LAST_STATES: &str = "
+    SELECT app, next_state FROM (
+        SELECT app, next_state,
+               ROW_NUMBER() OVER (PARTITION BY app ORDER BY rank DESC, idx DESC) AS place
+        FROM events
+        WHERE resource_type = 'app' AND next_state IS NOT NULL AND outcome = 'success'
+    ) WHERE place = 1 ORDER BY app";
+
+impl Trail {
+    /// `active-apps`: their ids.
+    pub async fn active_apps(&self) -> Result<Vec<String>, TrailError> {
+        let rows: Vec<(String, String)> =
+            sqlx::query_as(LAST_STATES).fetch_all(self.pool()).await?;
+        let live = ["sandbox", "staging", "production"];
+        Ok(rows
+            .into_iter()
+            .filter(|(_, state)| live.contains(&state.as_str()))
+            .map(|(app, _)| app)
+            .collect())
+    }
+
+    /// `deployments` from `from` on and before `to`.
+    pub async fn deployments(
+        &self,
+        from: Timestamp,
+        to: Timestamp,
+    ) -> Result<Vec<Deployments>, TrailError> {
+        let rows: Vec<(String, i64)> = sqlx::query_as(
+            "SELECT environment, COUNT(*) FROM events
+             WHERE resource_type = 'deployment' AND next_state = 'live' AND outcome = 'success'
+               AND time >= $1 AND time < $2
+             GROUP BY environment ORDER BY environment",
+        )
+        .bind(from.as_micros())
+        .bind(to.as_micros())
+        .fetch_all(self.pool())
+        .await?;
+        rows.into_iter()
+            .map(|(environment, count)| {
+                let count = unsigned(count)?;
+                Ok(Deployments { environment, count })
+            })
+            .collect()
+    }
+
+    /// `time-to-approve` of requests approved from `from` on and before `to`.
+    pub async fn time_to_approve(
+        &self,
+        from: Timestamp,
+        to: Timestamp,
+    ) -> Result<TimeToApprove, TrailError> {
+        let rows: Vec<(i64, i64)> = sqlx::query_as(
+            "SELECT submitted, approved FROM (
+                 SELECT app, resource_id,
+                        MIN(CASE WHEN next_state = 'submitted' THEN time END) AS submitted,
+                        MIN(CASE WHEN next_state = 'approved' THEN time END) AS approved
+                 FROM events
+                 WHERE resource_type = 'request' AND outcome = 'success'
+                   AND next_state IN ('submitted', 'approved')
+                 GROUP BY app, resource_id
+             ) WHERE submitted IS NOT NULL AND approved >= $1 AND approved < $2",
+        )
+        .bind(from.as_micros())
+        .bind(to.as_micros())
+        .fetch_all(self.pool())
+        .await?;
+        let mut spans: Vec<Span> = rows
+            .into_iter()
+            .map(|(submitted, approved)| {
+                Timestamp::from_micros(approved).since(Timestamp::from_micros(submitted))
+            })
+            .collect();
+        spans.sort_unstable();
+        let middle = spans.len().saturating_sub(1) / 2;
+        Ok(TimeToApprove {
+            requests: count(spans.len()),
+            median: spans.get(middle).copied(),
+            longest: spans.last().copied(),
+        })
+    }
+
+    /// `dlp-blocks-per-month`, the earliest month first; months without any are left out.
+    pub async fn dlp_blocks_per_month(&self) -> Result<Vec<MonthCount>, TrailError> {
+        let rows: Vec<(String, i64)> = sqlx::query_as(
+            "SELECT strftime('%Y-%m', time / 1000000, 'unixepoch') AS month, COUNT(*) FROM events
+             WHERE outcome = 'blocked' AND substr(error_code, 1, 4) = 'DLP_'
+             GROUP BY month ORDER BY month",
+        )
+        .fetch_all(self.pool())
+        .await?;
+        rows.into_iter()
+            .map(|(month, count)| {
+                let count = unsigned(count)?;
+                Ok(MonthCount { month, count })
+            })
+            .collect()
+    }
+
+    /// `high-risk-apps`: their ids. `medium_max` is the rubric's upper bound of medium.
+    pub async fn high_risk_apps(&self, medium_max: u32) -> Result<Vec<String>, TrailError> {
+        let retired: Vec<String> = {
+            let rows: Vec<(String, String)> =
+                sqlx::query_as(LAST_STATES).fetch_all(self.pool()).await?;
+            let retired = rows.into_iter().filter(|(_, state)| state == "retired");
+            retired.map(|(app, _)| app).collect()
+        };
+        let rows: Vec<(String,)> = sqlx::query_as(
+            "SELECT app FROM (
+                 SELECT app, risk,
+                        ROW_NUMBER() OVER (PARTITION BY app ORDER BY rank DESC, idx DESC) AS place
+                 FROM events WHERE app <> $1
+             ) WHERE place = 1 AND risk > $2 ORDER BY app",
+        )
+        .bind(AppId::ORGANISATION)
+        .bind(i64::from(medium_max))
+        .fetch_all(self.pool())
+        .await?;
+        Ok(rows
+            .into_iter()
+            .map(|(app,)| app)
+            .filter(|app| !retired.contains(app))
+            .collect())
+    }
+
+    /// `complete-trails`, app by app (R135). What the events cannot tell is the caller's to add:
+    /// whether the outbox is empty, and whether the gateway's counters agree.
+    pub async fn completeness(&self) -> Result<Completeness, TrailError> {
+        let rows: Vec<(String, String, i64, bool, i64)> = sqlx::query_as(
+            "SELECT events.app, shards.name, COUNT(*),
+                    MIN(events.sequence) = 1 AND MAX(events.sequence) = COUNT(*)
+                        AND COUNT(DISTINCT events.sequence) = COUNT(*),
+                    SUM(substr(events.event_id, -7) = '_intent' AND NOT EXISTS (
+                        SELECT 1 FROM events AS done
+                        WHERE done.event_id = substr(events.event_id, 1, length(events.event_id) - 7)
+                          AND done.app = events.app
+                    ))
+             FROM events JOIN shards ON shards.rank = events.rank
+             GROUP BY events.app, events.rank ORDER BY events.app, events.rank",
+        )
+        .fetch_all(self.pool())
+        .await?;
+        let apps = rows
+            .into_iter()
+            .map(|(app, shard, events, gapless, open)| {
+                Ok(AppCompleteness {
+                    app,
+                    shard,
+                    events: unsigned(events)?,
+                    gapless,
+                    open_intents: unsigned(open)?,
+                })
+            })
+            .collect::<Result<_, TrailError>>()?;
+        Ok(Completeness { apps })
+    }
+
+    /// `last-activity`, by app: what idleness is reckoned from.
+    pub async fn last_activity(&self) -> Result<BTreeMap<String, Timestamp>, TrailError> {
+        let rows: Vec<(String, i64)> = sqlx::query_as(
+            "SELECT app, MAX(time) FROM events WHERE actor_role IN ('app', 'agent') GROUP BY app",
+        )
+        .fetch_all(self.pool())
+        .await?;
+        Ok(rows
+            .into_iter()
+            .map(|(app, micros)| (app, Timestamp::from_micros(micros)))
+            .collect())
+    }
+
+    /// `outcomes` from `from` on and before `to`; all three, zeroes too.
+    pub async fn outcomes(
+        &self,
+        from: Timestamp,
+        to: Timestamp,
+    ) -> Result<Vec<OutcomeCount>, TrailError> {
+        let rows: Vec<(String, i64)> = sqlx::query_as(
+            "SELECT outcome, COUNT(*) FROM events WHERE time >= $1 AND time < $2 GROUP BY outcome",
+        )
+        .bind(from.as_micros())
+        .bind(to.as_micros())
+        .fetch_all(self.pool())
+        .await?;
+        let counts: BTreeMap<String, i64> = rows.into_iter().collect();
+        Outcome::ALL
+            .into_iter()
+            .map(|outcome| {
+                let count = unsigned(counts.get(outcome.as_str()).copied().unwrap_or_default())?;
+                Ok(OutcomeCount { outcome, count })
+            })
+            .collect()
+    }
+}
