@@ -66,22 +66,18 @@ impl Store {
     }
 
     /// The queue: handed in and not decided to the end, the most urgent first; those without a
-    /// clock last. An approved request is in it while somebody still has to decide on what else
-    /// it opens.
+    /// clock last.
     pub async fn queue(&self) -> Result<Vec<Request>, StoreError> {
         let rows: Vec<RequestRow> = sqlx::query_as(
             "SELECT id, record FROM requests
-             WHERE state IN ($1, $2, $3)
+             WHERE state IN ($1, $2)
              ORDER BY due_at IS NULL, due_at, submitted_at, id",
         )
         .bind(RequestState::Submitted.as_str())
         .bind(RequestState::InReview.as_str())
-        .bind(RequestState::Approved.as_str())
         .fetch_all(self.readers())
         .await?;
-        let mut requests = read_all(rows)?;
-        requests.retain(Request::is_open);
-        Ok(requests)
+        read_all(rows)
     }
 
     /// Requests in that state, the newest first.
