@@ -5,7 +5,7 @@
 //! The second implementation is the storage simulator of the tests, which loses, keeps and tears
 //! whatever was not synced.
 
-use rustix::fs::{FlockOperation, flock};
+use rustix::fs::{FlockOperation, flock, syncfs};
 use std::collections::BTreeSet;
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -72,6 +72,11 @@ pub trait Disk: Send + Sync + 'static {
     /// # Errors
     /// The storage's answer.
     fn make_folder(&self, name: &str) -> io::Result<()>;
+    /// Makes the content of every file durable that was written so far, and perhaps more.
+    ///
+    /// # Errors
+    /// The storage's answer, also for content that it tried to write earlier and lost.
+    fn sync_everything(&self) -> io::Result<()>;
     /// Makes the names in a folder durable. The ledger's own folder is the empty name.
     ///
     /// # Errors
@@ -84,7 +89,7 @@ pub trait Disk: Send + Sync + 'static {
 pub struct Directory {
     root: PathBuf,
     /// Keeps the `flock`; released when the last handle of the ledger is dropped.
-    _lock: File,
+    lock: File,
 }
 
 impl Directory {
@@ -102,7 +107,7 @@ impl Directory {
         flock(&lock, FlockOperation::NonBlockingLockExclusive)?;
         Ok(Self {
             root: root.to_owned(),
-            _lock: lock,
+            lock,
         })
     }
 
@@ -179,6 +184,11 @@ impl Disk for Directory {
         }
     }
 
+    fn sync_everything(&self) -> io::Result<()> {
+        // The lock has been open since before anything was written, so that no error is missed.
+        Ok(syncfs(&self.lock)?)
+    }
+
     fn sync_folder(&self, name: &str) -> io::Result<()> {
         File::open(self.path(name))?.sync_all()
     }
@@ -193,6 +203,9 @@ pub(crate) struct Installer {
 
 /// Where files are written before they get their name.
 const STAGING: &str = "tmp";
+/// Beyond this many files, one sync of the file system is cheaper than one of each. Below it, others
+/// may write to the same file system, and their bytes are none of our business.
+const FILES_SYNCED_ONE_BY_ONE: usize = 12;
 
 impl Installer {
     pub(crate) fn new(disk: Arc<dyn Disk>) -> io::Result<Self> {
@@ -208,10 +221,16 @@ impl Installer {
     /// folders: after a crash a name is missing or stands for the whole content.
     pub(crate) fn install(&mut self, files: &[(String, Vec<u8>)]) -> io::Result<()> {
         let staged = |n: usize| format!("{STAGING}/{n}");
+        let many = files.len() > FILES_SYNCED_ONE_BY_ONE;
         for (n, (_, bytes)) in files.iter().enumerate() {
             let file = self.disk.create(&staged(n))?;
             file.write_at(0, bytes)?;
-            file.sync()?;
+            if !many {
+                file.sync()?;
+            }
+        }
+        if many {
+            self.disk.sync_everything()?;
         }
         let mut folders = BTreeSet::new();
         for (n, (name, _)) in files.iter().enumerate() {

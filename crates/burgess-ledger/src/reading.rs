@@ -8,6 +8,7 @@ use crate::shard::Ledger;
 use crate::side;
 use crate::tile::{Kind, TILE_WIDTH, TileError, TileId, node, read_entries};
 use crate::tree::{Hash, consistency_path, inclusion_path, range_root};
+use std::collections::BTreeMap;
 use std::io;
 use std::ops::Range;
 
@@ -129,9 +130,7 @@ impl Ledger {
         if index >= size {
             return Err(ReadError::Beyond { index, size });
         }
-        Ok(inclusion_path(index, size, &mut |height, n| {
-            self.node(published, height, n)
-        })?)
+        Ok(inclusion_path(index, size, &mut self.nodes(published))?)
     }
 
     /// RFC 6962 consistency proof between two published sizes.
@@ -140,9 +139,7 @@ impl Ledger {
     /// [`ReadError`].
     pub fn consistency_proof(&self, old: u64, new: u64) -> Result<Vec<Hash>, ReadError> {
         let published = self.covered(old.max(new))?;
-        Ok(consistency_path(old, new, &mut |height, n| {
-            self.node(published, height, n)
-        })?)
+        Ok(consistency_path(old, new, &mut self.nodes(published))?)
     }
 
     /// The root over the first `size` published entries.
@@ -151,9 +148,7 @@ impl Ledger {
     /// [`ReadError`].
     pub fn root(&self, size: u64) -> Result<Hash, ReadError> {
         let published = self.covered(size)?;
-        Ok(range_root(0, size, &mut |height, n| {
-            self.node(published, height, n)
-        })?)
+        Ok(range_root(0, size, &mut self.nodes(published))?)
     }
 
     /// The receipt that verifies offline: `c2sp.org/tlog-proof@v1` with the published checkpoint.
@@ -194,7 +189,20 @@ impl Ledger {
         Ok(published)
     }
 
-    fn node(&self, size: u64, height: u32, n: u64) -> Result<Hash, TileError> {
-        node(&mut |name| self.core.disk.read(name), size, height, n)
+    /// Hashes of perfect subtrees in a log of `size` entries. A proof takes several from one tile,
+    /// which is read once.
+    fn nodes(&self, size: u64) -> impl FnMut(u32, u64) -> Result<Hash, TileError> {
+        let mut tiles: BTreeMap<String, Vec<u8>> = BTreeMap::new();
+        move |height, n| {
+            let mut read = |name: &str| match tiles.get(name) {
+                Some(bytes) => Ok(bytes.clone()),
+                None => {
+                    let bytes = self.core.disk.read(name)?;
+                    tiles.insert(name.to_owned(), bytes.clone());
+                    Ok(bytes)
+                }
+            };
+            node(&mut read, size, height, n)
+        }
     }
 }

@@ -34,12 +34,13 @@ struct Promised {
 fn work(ledger: &Ledger, dice: &mut Dice, promised: &mut Promised, batches: u64) {
     for _ in 0..batches {
         let first = ledger.highest("outbox") + 1;
-        let drafts = (0..1 + dice.roll(12)).map(|n| {
-            let bytes = if dice.roll(8) == 0 {
-                dice.roll(60_000)
-            } else {
-                dice.roll(600)
-            };
+        let (count, bytes_max) = match dice.roll(12) {
+            0 => (600, 10), // enough for bundles and tiles by the dozen
+            1 => (3, 60_000),
+            _ => (1 + dice.roll(8), 600),
+        };
+        let drafts = (0..count).map(|n| {
+            let bytes = dice.roll(bytes_max);
             let body = format!(
                 "{first} {n} {}",
                 "x".repeat(usize::try_from(bytes).unwrap())
@@ -52,7 +53,7 @@ fn work(ledger: &Ledger, dice: &mut Dice, promised: &mut Promised, batches: u64)
                 side: b"side".to_vec(),
             }
         });
-        let drafts: Vec<Draft> = drafts.take(8).collect();
+        let drafts: Vec<Draft> = drafts.collect();
         let Ok(receipts) = ledger.append_all_blocking(drafts) else {
             break;
         };
@@ -165,6 +166,11 @@ fn a_segment_that_is_not_synced_is_noticed() {
 #[test]
 fn a_file_that_is_named_before_it_is_synced_is_noticed() {
     finds(Broken::StagedSync);
+}
+
+#[test]
+fn many_files_that_are_named_before_they_are_synced_are_noticed() {
+    finds(Broken::BulkSync);
 }
 
 #[test]
