@@ -16,3 +16,4 @@ pub mod lockfile;
 pub mod readme;
 pub mod unpack;
 pub mod sbom;
+pub mod secrets;
