@@ -53,6 +53,12 @@ pub struct Ledger {
     pub(crate) core: Arc<Core>,
 }
 
+impl std::fmt::Debug for Ledger {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Ledger({}, {} entries)", self.origin(), self.size())
+    }
+}
+
 pub(crate) struct Core {
     pub(crate) shared: Arc<Shared>,
     pub(crate) disk: Arc<dyn Disk>,

@@ -3,6 +3,7 @@
 mod appending;
 mod auditing;
 mod faults;
+mod hostile;
 mod killing;
 mod notes;
 mod outside_verifier;
