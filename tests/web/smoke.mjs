@@ -12,6 +12,7 @@ import { chromium } from "playwright-core";
 
 import { crawl, listen } from "./crawl.mjs";
 import { startDemo } from "./demo.mjs";
+import { drop, steal, tamper } from "./exercises.mjs";
 
 const need = (name) => {
   const value = process.env[name];
@@ -20,6 +21,8 @@ const need = (name) => {
 };
 
 const binary = need("BURGESS_BIN");
+const verifier = need("BURGESS_VERIFY_BIN");
+const examples = path.join(import.meta.dirname, "..", "..", "examples");
 const screenshots = need("BURGESS_SCREENSHOTS");
 const report = need("BURGESS_SMOKE_REPORT");
 /** The whole smoke ends by then, whatever hangs. */
@@ -122,6 +125,30 @@ try {
       await context.close();
     }
     none(faults, "links that work twice");
+  });
+
+  /** A signed-in browser of the first role whose printed name fits. */
+  const as = async (pattern, options, body) => {
+    const role = roles.find(({ who }) => pattern.test(who));
+    assert.ok(role, `no role like ${pattern} among ${roles.map(({ who }) => who).join(", ")}`);
+    const context = await browser.newContext({ storageState: role.state, ...options });
+    try { await body(context); } finally { await context.close(); }
+  };
+
+  await check("a_dropped_export_gets_its_verdict_within_three_seconds", async () => {
+    await as(/developer/i, {}, (context) => drop(context, demo.origin, examples, true));
+  });
+
+  await check("a_chosen_export_gets_its_verdict_without_script", async () => {
+    await as(/developer/i, { javaScriptEnabled: false }, (context) => drop(context, demo.origin, examples, false));
+  });
+
+  await check("a_stolen_export_is_blocked_and_on_the_open_trail_page_within_two_seconds", async () => {
+    await as(/audit/i, {}, (context) => steal(context, demo.origin, demo.said()));
+  });
+
+  await check("a_changed_byte_of_the_ledger_is_named_by_file_and_index", async () => {
+    await tamper(verifier, demo.data, demo.said());
   });
 
   for (const role of roles) {

@@ -18,7 +18,7 @@ use crate::tree::Tree;
 use crate::workspace::{Workspace, cargo, read, write};
 
 /// At least this many patches are kept.
-const PATCHES_MIN: usize = 1;
+const PATCHES_MIN: usize = 40;
 
 /// A mutant may make a loop endless; a build and one test take far less than this.
 const LIMIT: Duration = Duration::from_secs(600);
@@ -172,15 +172,21 @@ fn baseline(tree: &Tree, plan: &[Step], table: &mut Table) -> Result<BTreeSet<St
             functions.len()
         );
         let ran = run_tests(tree, room, target, &functions)?;
-        let green = |step: &Step| verdict(&ran, &step.patch.test.1) == Some(Verdict::Passed);
-        if !steps.iter().all(|step| green(step)) {
-            println!("{}", ran.text);
-        }
+        let mut shown = false;
         for step in steps {
-            if !green(step) && red.insert(step.label()) {
-                println!("BROKEN    {}: not green before the change", step.label());
+            let function = step.patch.test.1.as_str();
+            let mut found = verdict(&ran, function);
+            if found.is_none() {
+                // A test that ended the process took the ones behind it along.
+                let alone = run_tests(tree, room, target, &BTreeSet::from([function]))?;
+                found = verdict(&alone, function);
             }
-            if red.contains(&step.label()) {
+            if found != Some(Verdict::Passed) {
+                if !std::mem::replace(&mut shown, true) {
+                    println!("{}", ran.text);
+                }
+                println!("BROKEN    {}: not green before the change", step.label());
+                red.insert(step.label());
                 table.broken.push(step.patch.name.clone());
             }
         }
