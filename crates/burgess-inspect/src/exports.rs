@@ -7,10 +7,17 @@
 pub mod detect;
 mod generic;
 mod inline_secret;
+mod logic_flow;
 mod n8n;
+mod n8n_code;
 mod n8n_nodes;
+mod n8n_schedule;
+mod power_apps;
+mod power_automate;
+mod power_connectors;
 mod url;
 mod verb;
+mod xml_text;
 
 use crate::error::InspectError;
 use crate::facts::{Facts, Platform};
@@ -23,9 +30,12 @@ use crate::unpack::Tree;
 /// An `EXPORT_…` error of [`InspectError`] when a known platform's export is damaged.
 pub fn inspect(tree: &Tree) -> Result<Facts, InspectError> {
     let found = detect::detect(tree)?;
+    let root = found.root.as_str();
     match found.platform {
         Platform::N8n => n8n::inspect(tree, &found.files),
-
-        _ => Ok(generic::inspect(tree)),
+        Platform::PowerAutomatePackage => power_automate::package(tree, root),
+        Platform::PowerPlatformSolution => power_automate::solution(tree, root),
+        Platform::PowerAppsCanvas => power_apps::inspect(tree, root),
+        Platform::Unknown => Ok(generic::inspect(tree)),
     }
 }

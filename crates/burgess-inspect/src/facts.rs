@@ -202,6 +202,7 @@ pub(crate) enum Field {
     Capabilities,
     Secrets,
     EnvRefs,
+    Methods,
 }
 
 impl Field {
@@ -219,6 +220,7 @@ impl Field {
             Self::Capabilities => "capabilities",
             Self::Secrets => "secrets",
             Self::EnvRefs => "env_refs",
+            Self::Methods => "methods",
         }
     }
 }
@@ -273,7 +275,9 @@ impl Collector {
             Field::Packages => &mut self.out.packages,
             Field::Capabilities => &mut self.out.capabilities,
             Field::EnvRefs => &mut self.out.env_refs,
-            Field::Platform | Field::Name | Field::Triggers | Field::Secrets => return,
+            Field::Platform | Field::Name | Field::Triggers | Field::Secrets | Field::Methods => {
+                return;
+            }
         };
         if list.len() >= VALUES_MAX {
             self.note(format!(
@@ -320,6 +324,14 @@ impl Collector {
         self.out.secrets.push(place);
         self.out.secrets_inline = self.out.secrets.len();
         self.cite(Field::Secrets, kind, file, pointer);
+    }
+
+    /// Cites the HTTP method that a host is called with; it stands in no list.
+    pub(crate) fn method(&mut self, method: &str, host: &str, file: &str, pointer: &str) {
+        let value = format!("{method} {host}");
+        if !method.is_empty() && self.seen.insert((Field::Methods.as_str(), value.clone())) {
+            self.cite(Field::Methods, &value, file, pointer);
+        }
     }
 
     pub(crate) fn note(&mut self, note: String) {

@@ -168,7 +168,14 @@ fn signing_parameter(parameter: &str) -> bool {
     SIGNING.contains(&name.as_str())
         && value.len() >= 16
         && !is_reference(value)
+        && !is_uuid(value)
         && looks_random(value)
+}
+
+/// An identifier (RFC 9562), which names something and opens nothing.
+fn is_uuid(text: &str) -> bool {
+    let lengths: Vec<usize> = text.split('-').map(str::len).collect();
+    lengths == [8, 4, 4, 4, 12] && text.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-')
 }
 
 /// `scheme://name:password@host`.

@@ -3,10 +3,11 @@
 
 use serde_json::Value;
 
+use super::n8n_code as code;
 use super::n8n_nodes::{Effect, Node, Role, known};
 use super::url::{Target, target};
 use super::verb::{self, Verb};
-use super::{detect, inline_secret, url};
+use super::{detect, inline_secret, n8n_schedule, url};
 use crate::error::InspectError;
 use crate::facts::{Collector, Facts, Field, Platform, Trigger};
 use crate::json::{self, child, text_at};
@@ -115,7 +116,7 @@ impl Reader<'_> {
 
     fn node(&mut self, seen: &Seen<'_>, package: &str) {
         let type_at = child(&seen.at, "type");
-        self.add(Field::Packages, &purl(package), &type_at);
+        self.add(Field::Packages, &code::purl(package), &type_at);
         if seen.known.role.is_connector() {
             self.add(Field::Connectors, seen.kind, &type_at);
         }
@@ -185,7 +186,7 @@ impl Reader<'_> {
                 self.listens(seen);
             }
             "schedule" => {
-                for (trigger, pointer) in schedules(seen) {
+                for (trigger, pointer) in n8n_schedule::schedules(seen.node, seen.short, &seen.at) {
                     self.collector.trigger(trigger, self.file, &pointer);
                 }
             }
@@ -244,7 +245,7 @@ impl Reader<'_> {
                 let command = text("command");
                 self.add(
                     Field::Code,
-                    &format!("shell:{}", first_word(command)),
+                    &format!("shell:{}", code::first_word(command)),
                     &at("command"),
                 );
             }
@@ -274,28 +275,20 @@ impl Reader<'_> {
 
     /// Statements that change a database.
     fn sql(&mut self, query: &str, at: &str) {
-        for statement in query.split(';') {
-            let words = verb::words(statement);
-            let starts = |word: &str| words.iter().any(|w| w == word);
-            if starts("insert")
-                || starts("update")
-                || starts("merge")
-                || starts("create")
-                || starts("alter")
-            {
-                self.add(Field::Capabilities, "write:sql-database", at);
-            }
-            if starts("delete") || starts("drop") || starts("truncate") {
-                self.add(Field::Capabilities, "delete:sql-database", at);
-            }
+        let (writes, deletes) = code::sql_changes(query);
+        if writes {
+            self.add(Field::Capabilities, "write:sql-database", at);
+        }
+        if deletes {
+            self.add(Field::Capabilities, "delete:sql-database", at);
         }
     }
 
     /// Modules that a script loads and that are not part of Node.
-    fn modules(&mut self, code: &str, at: &str) {
+    fn modules(&mut self, text: &str, at: &str) {
         for mark in ["require(", " from ", "import("] {
-            for (position, _) in code.match_indices(mark) {
-                let rest = code
+            for (position, _) in text.match_indices(mark) {
+                let rest = text
                     .get(position.saturating_add(mark.len())..)
                     .unwrap_or_default()
                     .trim_start();
@@ -307,7 +300,7 @@ impl Reader<'_> {
                     continue;
                 };
                 let name = rest.split(quote).nth(1).unwrap_or_default();
-                if let Some(purl) = npm_purl(name) {
+                if let Some(purl) = code::npm_purl(name) {
                     self.add(Field::Packages, &purl, at);
                 }
                 if matches!(name.trim_start_matches("node:"), "child_process") {
@@ -321,7 +314,7 @@ impl Reader<'_> {
     }
 
     /// Hosts that a script calls: literal URLs outside comments, where the script calls at all.
-    fn calls_in_code(&mut self, code: &str, at: &str) {
+    fn calls_in_code(&mut self, text: &str, at: &str) {
         const CALLS: [&str; 8] = [
             "fetch(",
             "httpRequest",
@@ -332,7 +325,7 @@ impl Reader<'_> {
             "requests.",
             "urllib",
         ];
-        let code = without_comments(code);
+        let code = code::without_comments(text);
         if !CALLS.iter().any(|call| code.contains(call)) {
             return;
         }
@@ -349,6 +342,10 @@ impl Reader<'_> {
         };
         let given = text_at(seen.node, "/parameters/operation");
         let operation = if given.is_empty() { default } else { given };
+        // What a query does is read from the query.
+        if seen.known.effect == Effect::Sql && operation == "executeQuery" {
+            return;
+        }
         let resource = text_at(seen.node, "/parameters/resource");
         let at = if given.is_empty() {
             child(&seen.at, "type")
@@ -401,13 +398,24 @@ impl Reader<'_> {
                 continue;
             }
             match target(&text) {
-                Target::Host(host) => self.add(Field::ExternalHosts, &host, &pointer),
-                Target::Env(name) => {
-                    self.add(Field::ExternalHosts, &format!("env:{name}"), &pointer)
-                }
+                Target::Host(host) => self.host(seen, &host, &pointer),
+                Target::Env(name) => self.host(seen, &format!("env:{name}"), &pointer),
                 Target::Dynamic => self.add(Field::Capabilities, "dynamic-url", &pointer),
                 Target::Nowhere => {}
             }
+        }
+    }
+
+    /// A host, and the method of an HTTP request node (GET when none is written).
+    fn host(&mut self, seen: &Seen<'_>, host: &str, pointer: &str) {
+        self.add(Field::ExternalHosts, host, pointer);
+        if seen.short.to_ascii_lowercase().contains("httprequest") {
+            let method = ["method", "requestMethod"]
+                .iter()
+                .map(|name| text_at(seen.node, &format!("/parameters/{name}")))
+                .find(|method| !method.is_empty())
+                .unwrap_or("GET");
+            self.collector.method(method, host, self.file, pointer);
         }
     }
 
@@ -461,105 +469,6 @@ fn named_values(value: &Value, at: &str) -> Vec<(&'static str, String)> {
     out
 }
 
-/// The purl of a node's package. Nodes without a package are of no package.
-fn purl(package: &str) -> String {
-    match package
-        .strip_prefix('@')
-        .and_then(|scoped| scoped.split_once('/'))
-    {
-        Some((scope, name)) => format!("pkg:npm/%40{scope}/{name}"),
-        None if package.is_empty() => String::new(),
-        None => format!("pkg:npm/{package}"),
-    }
-}
-
-/// Modules of Node itself that scripts load most.
-const NODE_MODULES: [&str; 22] = [
-    "assert",
-    "buffer",
-    "child_process",
-    "crypto",
-    "dns",
-    "events",
-    "fs",
-    "fs/promises",
-    "http",
-    "http2",
-    "https",
-    "net",
-    "os",
-    "path",
-    "querystring",
-    "stream",
-    "timers",
-    "tls",
-    "url",
-    "util",
-    "vm",
-    "zlib",
-];
-
-fn npm_purl(name: &str) -> Option<String> {
-    if name.starts_with('.')
-        || name.starts_with('/')
-        || name.starts_with("node:")
-        || NODE_MODULES.contains(&name)
-    {
-        return None;
-    }
-    let plain = name
-        .bytes()
-        .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b'/' | b'@'));
-    if name.is_empty() || !plain {
-        return None;
-    }
-    let parts = if name.starts_with('@') { 2 } else { 1 };
-    let package: Vec<&str> = name.split('/').take(parts).collect();
-    Some(purl(&package.join("/")))
-}
-
-/// A program text without `//`, `#` and `/* … */` comments; quotes are not parsed, so that a
-/// `//` after a colon stays (it is a URL).
-fn without_comments(code: &str) -> String {
-    let mut rest = code;
-    let mut out = String::new();
-    while let Some((before, after)) = rest.split_once("/*") {
-        out.push_str(before);
-        rest = after.split_once("*/").map_or("", |(_, after)| after);
-    }
-    out.push_str(rest);
-    out.lines()
-        .map(line_without_comment)
-        .collect::<Vec<_>>()
-        .join("\n")
-}
-
-fn line_without_comment(line: &str) -> &str {
-    if line.trim_start().starts_with('#') {
-        return "";
-    }
-    let comment = line
-        .match_indices("//")
-        .map(|(at, _)| at)
-        .find(|at| !line.get(..*at).is_some_and(|b| b.ends_with(':')));
-    comment.and_then(|at| line.get(..at)).unwrap_or(line)
-}
-
-/// The command that a shell line begins with, without its path and assignments before it.
-fn first_word(command: &str) -> &str {
-    let command = command.trim_start_matches(['=', ' ', '\n', '\t']);
-    let word = command
-        .split_whitespace()
-        .find(|word| !word.contains('=') || word.starts_with(['/', '.']))
-        .unwrap_or_default();
-    let word = word.trim_matches(['"', '\'', ';', '(', ')']);
-    if word.starts_with("{{") {
-        "dynamic"
-    } else {
-        word.rsplit('/').next().unwrap_or(word)
-    }
-}
-
 fn first_present(seen: &Seen<'_>, names: &[&str]) -> String {
     names
         .iter()
@@ -598,146 +507,5 @@ fn object_of(thing: &'static str, resource: &str) -> String {
         "message" | "messages" => thing.to_owned(),
         other if thing == "record" => verb::words(other).join("-"),
         _ => thing.to_owned(),
-    }
-}
-
-/// The schedules of a trigger node: `scheduleTrigger` (rules), `cron` (times) or `interval`.
-fn schedules(seen: &Seen<'_>) -> Vec<(Trigger, String)> {
-    let mut out = Vec::new();
-    for (path, list) in [
-        ("rule/interval", "/parameters/rule/interval"),
-        ("triggerTimes/item", "/parameters/triggerTimes/item"),
-    ] {
-        for (index, rule) in seen
-            .node
-            .pointer(list)
-            .and_then(Value::as_array)
-            .into_iter()
-            .flatten()
-            .enumerate()
-        {
-            let (every, at) = if path.starts_with("rule") {
-                rule_times(rule)
-            } else {
-                cron_times(rule)
-            };
-            let trigger = Trigger {
-                every: Some(every),
-                at,
-                ..Trigger::of("schedule")
-            };
-            out.push((trigger, format!("{}/parameters/{path}/{index}", seen.at)));
-        }
-    }
-    if out.is_empty() {
-        let (unit, default) = if seen.short == "interval" {
-            ("Second", 1)
-        } else {
-            ("Day", 1)
-        };
-        let unit = match text_at(seen.node, "/parameters/unit") {
-            "minutes" => "Minute",
-            "hours" => "Hour",
-            _ => unit,
-        };
-        let count = seen
-            .node
-            .pointer("/parameters/interval")
-            .and_then(Value::as_u64)
-            .unwrap_or(default);
-        let trigger = Trigger {
-            every: Some(format!("{count} {unit}")),
-            ..Trigger::of("schedule")
-        };
-        out.push((trigger, seen.at.clone()));
-    }
-    out
-}
-
-/// One rule of `scheduleTrigger`: field, interval, and the time of day.
-fn rule_times(rule: &Value) -> (String, Option<String>) {
-    let field = text_at(rule, "/field");
-    let (unit, key) = match field {
-        "seconds" => ("Second", "secondsInterval"),
-        "minutes" => ("Minute", "minutesInterval"),
-        "hours" => ("Hour", "hoursInterval"),
-        "weeks" => ("Week", "weeksInterval"),
-        "months" => ("Month", "monthsInterval"),
-        "cronExpression" => return (format!("cron {}", text_at(rule, "/expression")), None),
-        _ => ("Day", "daysInterval"),
-    };
-    let default = match field {
-        "seconds" => 30,
-        "minutes" => 5,
-        _ => 1,
-    };
-    let count = rule.get(key).and_then(Value::as_u64).unwrap_or(default);
-    let days = weekdays(rule.get("triggerAtDay"));
-    let minute = number(rule, "triggerAtMinute").unwrap_or(0);
-    let hour = number(rule, "triggerAtHour")
-        .or_else(|| (unit == "Day" && rule.get("triggerAtMinute").is_some()).then_some(0));
-    let time = hour.map(|hour| format!("{hour:02}:{minute:02}"));
-    (format!("{count} {unit}"), join_time(days, time))
-}
-
-/// One item of the older `cron` node.
-fn cron_times(item: &Value) -> (String, Option<String>) {
-    let hour = number(item, "hour").unwrap_or(14);
-    let minute = number(item, "minute").unwrap_or(0);
-    let time = Some(format!("{hour:02}:{minute:02}"));
-    match text_at(item, "/mode") {
-        "everyMinute" => ("1 Minute".to_owned(), None),
-        "everyHour" => ("1 Hour".to_owned(), None),
-        "everyWeek" => (
-            "1 Week".to_owned(),
-            join_time(weekdays(item.get("weekday")), time),
-        ),
-        "everyMonth" => ("1 Month".to_owned(), time),
-        "everyX" => {
-            let unit = match text_at(item, "/unit") {
-                "minutes" => "Minute",
-                _ => "Hour",
-            };
-            (
-                format!("{} {unit}", number(item, "value").unwrap_or(2)),
-                None,
-            )
-        }
-        "custom" => (format!("cron {}", text_at(item, "/cronExpression")), None),
-        _ => ("1 Day".to_owned(), time),
-    }
-}
-
-fn number(value: &Value, key: &str) -> Option<u64> {
-    let value = value.get(key)?;
-    value.as_u64().or_else(|| value.as_str()?.parse().ok())
-}
-
-/// Weekday numbers (0 is Sunday) or their list, by name.
-fn weekdays(value: Option<&Value>) -> Option<String> {
-    const NAMES: [&str; 7] = [
-        "Sunday",
-        "Monday",
-        "Tuesday",
-        "Wednesday",
-        "Thursday",
-        "Friday",
-        "Saturday",
-    ];
-    let name = |value: &Value| {
-        let day = value.as_u64().or_else(|| value.as_str()?.parse().ok())?;
-        NAMES.get(usize::try_from(day).ok()?).copied()
-    };
-    let names: Vec<&str> = match value? {
-        Value::Array(days) => days.iter().filter_map(name).collect(),
-        day => name(day).into_iter().collect(),
-    };
-    (!names.is_empty()).then(|| names.join(", "))
-}
-
-fn join_time(days: Option<String>, time: Option<String>) -> Option<String> {
-    match (days, time) {
-        (Some(days), Some(time)) => Some(format!("{days} {time}")),
-        (days, time) => days.or(time),
     }
 }
