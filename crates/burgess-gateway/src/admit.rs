@@ -43,6 +43,13 @@ pub(crate) struct Case {
     pub(crate) facts: CallFacts,
 }
 
+/// A call that may not be made: what the caller hears, and what policy said.
+#[derive(Debug)]
+pub(crate) struct NotAdmitted {
+    pub(crate) refusal: Refusal,
+    pub(crate) denial: Denial,
+}
+
 impl Case {
     /// Gathers the facts of a call. What is not there counts against it.
     pub(crate) fn gather(
@@ -107,7 +114,7 @@ impl Case {
         over: Option<OverLimit>,
         policies: &PolicySet,
         now: Timestamp,
-    ) -> Result<(Permit<CallConnector>, BaseUrl), (Refusal, Denial)> {
+    ) -> Result<(Permit<CallConnector>, BaseUrl), Box<NotAdmitted>> {
         self.facts.over_limit = over.is_some();
         let principal = caller.principal();
         let request = Request::<CallConnector> {
@@ -117,14 +124,18 @@ impl Case {
         };
         let permit = match decide(&request, policies, now) {
             Decision::Allow(permit) => permit,
-            Decision::Deny(denial) => return Err((self.refusal(caller, over, &denial), denial)),
+            Decision::Deny(denial) => {
+                let refusal = self.refusal(caller, over, &denial);
+                return Err(Box::new(NotAdmitted { refusal, denial }));
+            }
         };
         match &self.base {
             Some(base) => Ok((permit, base.clone())),
             // Policy would let it, but there is nowhere to go: fail closed.
             None => {
-                let denial = nowhere(policies);
-                Err((self.refusal(caller, over, &denial), denial))
+                let denial = no_permit("call_connector", policies);
+                let refusal = self.refusal(caller, over, &denial);
+                Err(Box::new(NotAdmitted { refusal, denial }))
             }
         }
     }
@@ -176,9 +187,10 @@ pub(crate) const fn limit_code(over: OverLimit) -> &'static str {
     }
 }
 
-fn nowhere(policies: &PolicySet) -> Denial {
+/// A denial of ours where policy allowed what cannot be carried out.
+pub(crate) fn no_permit(action: &str, policies: &PolicySet) -> Denial {
     Denial {
-        action: "call_connector".to_owned(),
+        action: action.to_owned(),
         policies: Vec::new(),
         nearest: None,
         errors: Vec::new(),

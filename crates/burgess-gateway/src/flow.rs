@@ -155,8 +155,15 @@ struct Scope<'a> {
 
 impl<'a> Scope<'a> {
     fn read(text: &'a str) -> Option<Self> {
-        let (resource, verb) = text.rsplit_once([':', '.', '/'])?;
+        const SEPARATORS: [char; 3] = [':', '.', '/'];
+        let (resource, verb) = text.rsplit_once(SEPARATORS)?;
+        // Microsoft Graph appends to whom it applies: `Sites.Read.All`.
+        let inner = resource.rsplit_once(SEPARATORS).filter(|_| verb.eq_ignore_ascii_case("all"));
+        let (resource, verb) = inner.unwrap_or((resource, verb));
         let verb = verb.to_ascii_lowercase();
+        // `ReadBasic` reads, `ReadWriteAll` reads and writes.
+        let stem = ["readwrite", "read"].into_iter().find(|stem| verb.starts_with(stem));
+        let verb = stem.map_or(verb, str::to_owned);
         let known = ActionType::ALL.into_iter().any(|action| verbs(action).contains(&verb.as_str()));
         known.then_some(Self { text, resource, verb })
     }
@@ -169,12 +176,12 @@ impl<'a> Scope<'a> {
 /// Verbs of scopes that allow an action. An export reads; whether it may leave is for policy.
 const fn verbs(action: ActionType) -> &'static [&'static str] {
     match action {
-        ActionType::Read => &["read", "readonly", "list", "get", "view", "readwrite", "manage", "all"],
+        ActionType::Read => &["read", "list", "get", "view", "readwrite", "manage", "all"],
         ActionType::Create => &["create", "write", "add", "post", "send", "readwrite", "manage", "all"],
         ActionType::Update => &["update", "write", "edit", "readwrite", "manage", "all"],
         ActionType::Delete => &["delete", "write", "readwrite", "manage", "all"],
         ActionType::Execute => &["execute", "run", "write", "readwrite", "manage", "all"],
-        ActionType::Export => &["export", "read", "readonly", "list", "get", "view", "readwrite", "manage", "all"],
+        ActionType::Export => &["export", "read", "list", "get", "view", "readwrite", "manage", "all"],
     }
 }
 
@@ -278,6 +285,9 @@ mod tests {
         check(&scopes, "/c/crm/orders", ActionType::Create, &["crm/orders:write"]);
         check(&scopes, "/c/crm/other", ActionType::Read, &["crm/quotes:read"]);
         check(&["quotes:read"], "/c/crm/other", ActionType::Delete, &["crm/*:delete"]);
+        check(&["Sites.Read.All"], "/c/crm/sites/7", ActionType::Read, &["crm/Sites.Read.All"]);
+        check(&["Sites.Read.All"], "/c/crm/sites/7", ActionType::Delete, &["crm/Sites:delete"]);
+        check(&["User.ReadBasic.All"], "/c/crm/user", ActionType::Read, &["crm/User.ReadBasic.All"]);
         check(&["api"], "/c/crm/other", ActionType::Read, &["crm/api"]);
         check(&[], "/c/crm/other", ActionType::Read, &[]);
     }

@@ -83,6 +83,12 @@ fn connection_names(headers: &HeaderMap) -> BTreeSet<String> {
         .collect()
 }
 
+/// All values of one header in lowercase, as one list.
+pub(crate) fn text(headers: &HeaderMap, name: HeaderName) -> String {
+    let all: Vec<&str> = headers.get_all(name).iter().filter_map(|value| value.to_str().ok()).collect();
+    all.join(", ").to_ascii_lowercase()
+}
+
 /// Headers as lines of text, for inspection.
 pub(crate) fn as_text(headers: &HeaderMap) -> Vec<u8> {
     let mut text = Vec::new();

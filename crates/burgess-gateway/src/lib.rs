@@ -10,11 +10,15 @@
 
 pub mod admit;
 mod anonymous;
+mod call;
+mod carry;
 pub mod credential;
 mod decode;
+mod ending;
 pub mod flow;
 mod gateway;
 mod headers;
+mod inject;
 mod inspection;
 pub mod journal;
 pub mod limits;

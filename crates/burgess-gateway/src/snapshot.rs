@@ -168,11 +168,6 @@ impl BaseUrl {
         self.authority.as_str()
     }
 
-    /// The authority, for the `Host` header.
-    pub(crate) const fn authority(&self) -> &Authority {
-        &self.authority
-    }
-
     /// Scheme, host and prefix, without a slash at the end.
     pub fn as_text(&self) -> String {
         format!("{}://{}{}", self.scheme, self.authority, self.prefix)
