@@ -44,6 +44,9 @@ fn each_write_that_fails_or_fails_but_persists_makes_the_ledger_read_only_and_lo
     assert!(operations > 50, "{operations} operations");
     for operation in 1..=operations {
         for persisted in [false, true] {
+            if cfg!(debug_assertions) && persisted == (operation % 2 == 0) {
+                continue; // half of the table, because signing is slow in debug builds
+            }
             let case = format!("operation {operation}, persisted {persisted}");
             let (disk, mut receipts) = (Simulator::default(), Vec::new());
             disk.fail(operation, persisted);

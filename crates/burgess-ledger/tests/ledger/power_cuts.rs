@@ -146,7 +146,7 @@ fn lives(seed: u64, disk: Simulator) -> Result<(), String> {
 // R8 R124
 #[test]
 fn nothing_acknowledged_is_lost_and_every_checkpoint_holds_over_many_power_cuts() {
-    let seeds = if cfg!(debug_assertions) { 40 } else { 167 }; // three cuts each
+    let seeds = if cfg!(debug_assertions) { 25 } else { 167 }; // three cuts each
     for seed in 0..seeds {
         lives(seed, Simulator::default()).unwrap_or_else(|broken| panic!("seed {seed}: {broken}"));
     }
