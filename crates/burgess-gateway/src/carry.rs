@@ -3,7 +3,7 @@
 //! Everything that can end a call early ends it as an [`Ending`], so that each call has one
 //! outcome on record. Not here: who may call (`gateway`, `admit`).
 
-use burgess_core::audit::{DecisionRecord, Event};
+use burgess_core::audit::Event;
 use burgess_core::charter::Direction;
 use burgess_core::data::ActionType;
 use burgess_core::policy::facts::{ReleaseFacts, Way};
@@ -16,7 +16,8 @@ use hyper::body::Incoming;
 use crate::admit::{self, limit_code};
 use crate::call::{Call, request_message};
 use crate::ending::{
-    Ending, arrived, blocked, echoed, failure, no_secret, not_spooled, stopped, unanswered,
+    Ending, Released, answered, arrived, blocked, echoed, failure, no_secret, not_spooled, stopped,
+    unanswered,
 };
 use crate::flow;
 use crate::gateway::Gateway;
@@ -33,10 +34,7 @@ impl Gateway {
     /// Intent, the call itself, outcome.
     pub(crate) async fn carry_out(&self, call: Call, body: Incoming) -> Result<Response<Full<Bytes>>, Refusal> {
         let intent_id = journal::intent_id(&call.id).unwrap_or_else(|| call.id.clone());
-        let admitted = DecisionRecord {
-            answer: "admit".to_owned(),
-            policies: call.permit.determining().to_vec(),
-        };
+        let admitted = answered("admit", call.permit.determining());
         let intent = Event {
             event_id: intent_id,
             decision: Some(admitted),
@@ -79,7 +77,7 @@ impl Gateway {
         let message = request_message(call, &upward, &waiting);
         let inspected = self.inspect(message).await;
         let sent = self.release(call, Way::Out, &inspected, call.case.facts.action_type)?;
-        let (secret, response) = self.send(call, upward, sent, &inspected).await?;
+        let (secret, response) = self.send(call, upward, sent.bytes, &inspected).await?;
         self.usage.count_reached(call.caller.app());
         drop((inspected, waiting));
         self.take_answer(call, response, secret).await
@@ -196,10 +194,10 @@ impl Gateway {
         }
         let action = flow::with_volume(call.case.facts.action_type, inspected.records, inspected.found.personal());
         let released = self.release(call, Way::In, &inspected, action).map_err(|ending| noted(*ending))?;
-        let moved = waiting.bytes.len().saturating_add(released.len());
+        let moved = waiting.bytes.len().saturating_add(released.bytes.len());
         self.charge(call, &inspected, moved).map_err(|ending| noted(*ending))?;
         let mut ending = arrived(status, &released, &inspected, action);
-        let mut reply = Response::new(Full::new(released));
+        let mut reply = Response::new(Full::new(released.bytes));
         *reply.status_mut() = status;
         *reply.headers_mut() = downward;
         if inspected.opaque.is_some() && let Ok(encoding) = HeaderValue::from_str(&encoding) && !encoding.is_empty() {
@@ -247,7 +245,7 @@ impl Gateway {
         way: Way,
         inspected: &Inspected,
         action: ActionType,
-    ) -> Result<Bytes, Box<Ending>> {
+    ) -> Result<Released, Box<Ending>> {
         let direction = match way {
             Way::In => Direction::In,
             Way::Out => Direction::Out,
@@ -271,9 +269,15 @@ impl Gateway {
         let connector = &call.route.connector;
         let principal = call.caller.principal();
         match Release::decide(&principal, &call.case.destination, &facts, &snapshot.policies, now) {
-            Release::Pass(Obligation::AsIs(_)) => Ok(inspected.plain.clone()),
-            Release::Pass(Obligation::Redacted(_)) => match &inspected.redacted {
-                Some(redacted) => Ok(redacted.clone()),
+            Release::Pass(Obligation::AsIs(permit)) => {
+                let decision = answered("release", permit.determining());
+                Ok(Released { bytes: inspected.plain.clone(), decision })
+            }
+            Release::Pass(Obligation::Redacted(permit)) => match &inspected.redacted {
+                Some(redacted) => {
+                    let decision = answered("redact", permit.determining());
+                    Ok(Released { bytes: redacted.clone(), decision })
+                }
                 // Policy asked for what cannot be done: fail closed.
                 None => {
                     let denial = admit::no_permit("release_redacted", &snapshot.policies);

@@ -28,6 +28,17 @@ pub(crate) struct Ending {
     pub(crate) context: Map<String, Value>,
     pub(crate) reply: Result<Response<Full<Bytes>>, Refusal>,
 }
+/// A body that may go on, and the decision that lets it.
+pub(crate) struct Released {
+    pub(crate) bytes: Bytes,
+    pub(crate) decision: DecisionRecord,
+}
+
+/// What was answered, by which policies.
+pub(crate) fn answered(answer: &str, policies: &[String]) -> DecisionRecord {
+    DecisionRecord { answer: answer.to_owned(), policies: policies.to_vec() }
+}
+
 impl Ending {
     pub(crate) fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
         self.context.insert(name.to_owned(), value.into());
@@ -61,7 +72,7 @@ pub(crate) fn blocked(refusal: Refusal, policies: Vec<String>) -> Ending {
     Ending {
         outcome: Outcome::Blocked,
         code: Some(refusal.code),
-        decision: DecisionRecord { answer: "block".to_owned(), policies },
+        decision: answered("block", &policies),
         action: None,
         class: None,
         context: Map::new(),
@@ -74,7 +85,7 @@ pub(crate) fn failure(code: &'static str, status: StatusCode, detail: &str) -> E
     Ending {
         outcome: Outcome::Failure,
         code: Some(code),
-        decision: DecisionRecord { answer: "fail".to_owned(), policies: Vec::new() },
+        decision: answered("fail", &[]),
         action: None,
         class: None,
         context: Map::new(),
@@ -108,8 +119,12 @@ pub(crate) fn echoed(connector: &str) -> Ending {
 
 /// The ending of a call whose answer goes on to the app. An error of the connector's own is a
 /// failure, and the app sees the connector's words.
-pub(crate) fn arrived(status: StatusCode, released: &Bytes, inspected: &Inspected, action: ActionType) -> Ending {
-    let redacted = inspected.redacted.as_ref().is_some_and(|bytes| bytes == released);
+pub(crate) fn arrived(
+    status: StatusCode,
+    released: &Released,
+    inspected: &Inspected,
+    action: ActionType,
+) -> Ending {
     let code = if status.is_server_error() {
         Some("UPSTREAM_5XX")
     } else if status.is_client_error() {
@@ -120,17 +135,14 @@ pub(crate) fn arrived(status: StatusCode, released: &Bytes, inspected: &Inspecte
     let ending = Ending {
         outcome: if code.is_some() { Outcome::Failure } else { Outcome::Success },
         code,
-        decision: DecisionRecord {
-            answer: if redacted { "redact" } else { "release" }.to_owned(),
-            policies: Vec::new(),
-        },
+        decision: released.decision.clone(),
         action: Some(action),
         class: inspected.classification(),
         context: Map::new(),
         // Overwritten by the caller, who has the headers.
         reply: Ok(Response::new(Full::new(Bytes::new()))),
     };
-    let bytes = u64::try_from(released.len()).unwrap_or(u64::MAX);
+    let bytes = u64::try_from(released.bytes.len()).unwrap_or(u64::MAX);
     ending
         .with("upstream_status", status.as_u16())
         .with("records", inspected.records)

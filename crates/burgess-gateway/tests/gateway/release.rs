@@ -210,7 +210,9 @@ async fn what_the_app_did_not_declare_is_blacked_out_on_the_way_in() {
     assert_eq!((&body["id"], &body["email"]), (&"cust-1".into(), &"[EMAIL_ADDRESS]".into()));
     assert!(!reply.text().contains("ada.brandt1@") && !reply.text().contains("123-45-6001"));
     let event = world.last().await.event;
-    assert_eq!((event.outcome, &*event.decision.unwrap().answer), (Outcome::Success, "redact"));
+    let decision = event.decision.unwrap();
+    assert_eq!((event.outcome, &*decision.answer), (Outcome::Success, "redact"));
+    assert_eq!(decision.policies, ["release-redacted"]);
     assert_eq!(event.data_classification, Classification::Pii);
 }
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use burgess_core::app::Environment;
 use burgess_core::audit::{Outcome, Place};
@@ -176,4 +177,41 @@ async fn a_missing_secret_stops_the_call_before_the_connector() {
     assert_eq!((reply.status, &*reply.code()), (StatusCode::SERVICE_UNAVAILABLE, "SECRET_UNAVAILABLE"));
     assert!(world.production.seen().is_empty());
     assert_eq!(world.last().await.event.outcome, Outcome::Failure);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_that_hangs_up_leaves_no_intent_without_its_outcome() {
+    use tokio::io::AsyncWriteExt as _;
+    let handler = Arc::new(|_: &Seen| {
+        std::thread::sleep(Duration::from_millis(300));
+        json(r#"{"price":349}"#)
+    });
+    let world = World::with(Wish { handler, ..Wish::default() }).await;
+    let mut stream = tokio::net::TcpStream::connect(world.address).await.unwrap();
+    let request = format!("GET /c/crm/quotes HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {}\r\n\r\n", world.token());
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut size = world.ledger.watch();
+    size.wait_for(|size| *size == 1).await.unwrap();
+    drop(stream);
+    let outcome = async { size.wait_for(|size| *size == 2).await.map(|size| *size) };
+    assert_eq!(tokio::time::timeout(Duration::from_secs(20), outcome).await.unwrap().unwrap(), 2);
+    assert_eq!(world.last().await.event.outcome, Outcome::Success);
+}
+
+// R71
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_revocation_during_a_slow_upload_stops_the_call() {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let world = World::new().await;
+    let mut stream = tokio::net::TcpStream::connect(world.address).await.unwrap();
+    let head = format!("POST /c/crm/quotes HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 4\r\nAuthorization: Bearer {}\r\n\r\nab", world.token());
+    stream.write_all(head.as_bytes()).await.unwrap();
+    world.ledger.watch().wait_for(|size| *size == 1).await.unwrap();
+    world.revocations.revoke("crd_production");
+    stream.write_all(b"cd").await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 403") && answer.contains("CREDENTIAL_REVOKED"), "{answer}");
+    assert!(world.production.seen().is_empty());
+    assert_eq!(world.last().await.event.outcome, Outcome::Blocked);
 }
