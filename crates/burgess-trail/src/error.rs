@@ -33,9 +33,6 @@ pub enum TrailError {
         "a row of the search index cannot be read: {0}; delete the index file and rebuild it from the ledger"
     )]
     Damaged(String),
-    /// The cursor is not one that a page gave.
-    #[error("`{0}` is not a cursor: take the one from `next` of the page before")]
-    Cursor(String),
     /// An export could not be written.
     #[error("the export cannot be written: {0}; check the disk or the connection and ask again")]
     Write(#[from] std::io::Error),

@@ -177,7 +177,7 @@ fn count(number: usize) -> u64 {
 const LAST_STATES: &str = "
     SELECT app, next_state FROM (
         SELECT app, next_state,
-               ROW_NUMBER() OVER (PARTITION BY app ORDER BY rank DESC, idx DESC) AS place
+               ROW_NUMBER() OVER (PARTITION BY app ORDER BY id DESC) AS place
         FROM events
         WHERE resource_type = 'app' AND next_state IS NOT NULL AND outcome = 'success'
     ) WHERE place = 1 ORDER BY app";
@@ -283,7 +283,7 @@ impl Trail {
         let rows: Vec<(String,)> = sqlx::query_as(
             "SELECT app FROM (
                  SELECT app, risk,
-                        ROW_NUMBER() OVER (PARTITION BY app ORDER BY rank DESC, idx DESC) AS place
+                        ROW_NUMBER() OVER (PARTITION BY app ORDER BY id DESC) AS place
                  FROM events WHERE app <> $1
              ) WHERE place = 1 AND risk > $2 ORDER BY app",
         )
@@ -300,7 +300,7 @@ impl Trail {
 
     /// `complete-trails`, app by app (R135). What the events cannot tell is the caller's to add:
     /// whether the outbox is empty, and whether the gateway's counters agree.
-    pub async fn completeness(&self) -> Result<Completeness, TrailError> {
+    pub async fn complete_trails(&self) -> Result<Completeness, TrailError> {
         let rows: Vec<(String, String, i64, bool, i64)> = sqlx::query_as(
             "SELECT events.app, shards.name, COUNT(*),
                     MIN(events.sequence) = 1 AND MAX(events.sequence) = COUNT(*)
@@ -328,6 +328,25 @@ impl Trail {
             })
             .collect::<Result<_, TrailError>>()?;
         Ok(Completeness { apps })
+    }
+
+    /// `complete-trails` for one app, all shards together.
+    pub async fn completeness(&self, app: &str) -> Result<AppCompleteness, TrailError> {
+        let all = self.complete_trails().await?;
+        let mut shards = all.apps.into_iter().filter(|row| row.app == app);
+        let first = shards.next().unwrap_or_else(|| AppCompleteness {
+            app: app.to_owned(),
+            shard: String::new(),
+            events: 0,
+            gapless: true,
+            open_intents: 0,
+        });
+        Ok(shards.fold(first, |sum, shard| AppCompleteness {
+            events: sum.events.saturating_add(shard.events),
+            gapless: sum.gapless && shard.gapless,
+            open_intents: sum.open_intents.saturating_add(shard.open_intents),
+            ..shard
+        }))
     }
 
     /// `last-activity`, by app: what idleness is reckoned from.

@@ -17,4 +17,4 @@ pub use figures::{
     TimeToApprove,
 };
 pub use index::{Opened, Trail};
-pub use search::{Cursor, Hit, Neighbours, PAGE_MAX, Page, Query};
+pub use search::{Neighbours, PAGE_MAX, Page, Query, Row};

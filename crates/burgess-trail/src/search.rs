@@ -1,12 +1,11 @@
 //! Search: by actor, app, resource, action, outcome, class, approval, time and text, the newest
 //! first, page by page.
 //!
-//! The order is that of the ledger (shard, then index), never that of the clock.
+//! The order is that of the ledger, never that of the clock. Filters are compared as text: a value
+//! that no event has finds nothing.
 
-use burgess_core::audit::{ActionType, Event, Outcome, Place};
-use burgess_core::data::Classification;
+use burgess_core::audit::Event;
 use burgess_core::digest::Digest;
-use burgess_core::id::{AppId, ApprovalId, EventId};
 use burgess_core::time::{Span, Timestamp};
 use serde::Serialize;
 use sqlx::{QueryBuilder, Sqlite};
@@ -27,63 +26,39 @@ pub struct Query {
     /// Exactly this actor.
     pub actor: Option<String>,
     /// Exactly this app.
-    pub app: Option<AppId>,
-    /// Where.
-    pub environment: Option<Place>,
+    pub app: Option<String>,
+    /// Where: `sandbox`, `staging`, `production` or `control`.
+    pub environment: Option<String>,
     /// Kind of resource.
     pub resource_type: Option<String>,
     /// Exactly this resource.
     pub resource: Option<String>,
-    /// What was done.
-    pub action: Option<ActionType>,
-    /// How it ended.
-    pub outcome: Option<Outcome>,
+    /// What was done, as `export`.
+    pub action: Option<String>,
+    /// How it ended: `success`, `failure` or `blocked`.
+    pub outcome: Option<String>,
     /// Stable code of why not.
     pub error_code: Option<String>,
-    /// How sensitive.
-    pub classification: Option<Classification>,
+    /// How sensitive, as `pii`.
+    pub classification: Option<String>,
     /// Under this approval, or about it.
-    pub approval: Option<ApprovalId>,
+    pub approval: Option<String>,
     /// At this time or later.
     pub from: Option<Timestamp>,
     /// Before this time.
     pub to: Option<Timestamp>,
     /// Words, all of which must be found, each as the beginning of a word.
     pub text: Option<String>,
-    /// Only what comes after that row, which is older.
-    pub after: Option<Cursor>,
+    /// Only what is older than that position, as `next` of a page gives it. While there is one
+    /// shard, an event's position is its index.
+    pub after: Option<u64>,
     /// Rows of the page; 0 or more than [`PAGE_MAX`] means [`PAGE_MAX`].
     pub limit: u32,
 }
 
-/// A place in the order of the ledger. Its text is opaque to clients.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Cursor {
-    rank: i64,
-    index: i64,
-}
-
-impl Cursor {
-    /// Reads what [`std::fmt::Display`] wrote.
-    pub fn parse(text: &str) -> Result<Self, TrailError> {
-        let bad = || TrailError::Cursor(text.chars().take(80).collect());
-        let (rank, index) = text.split_once('.').ok_or_else(bad)?;
-        Ok(Self {
-            rank: rank.parse().map_err(|_| bad())?,
-            index: index.parse().map_err(|_| bad())?,
-        })
-    }
-}
-
-impl std::fmt::Display for Cursor {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}.{}", self.rank, self.index)
-    }
-}
-
 /// One event and where its proof begins.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Hit {
+pub struct Row {
     /// Origin of the log shard.
     pub shard: String,
     /// Index there, from 0.
@@ -100,32 +75,31 @@ pub struct Hit {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Page {
     /// The rows.
-    pub events: Vec<Hit>,
+    pub rows: Vec<Row>,
     /// Where the next page begins; none when this is the last.
-    pub next: Option<Cursor>,
+    pub next: Option<u64>,
 }
 
 /// What happened around one event, each the newest first.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Neighbours {
     /// The same app, near in time.
-    pub same_app: Vec<Hit>,
+    pub same_app: Vec<Row>,
     /// The same actor, near in time, whatever the app.
-    pub same_actor: Vec<Hit>,
+    pub same_actor: Vec<Row>,
     /// The same approval, whenever.
-    pub same_approval: Vec<Hit>,
+    pub same_approval: Vec<Row>,
 }
 
-type HitRow = (i64, String, i64, String, i64, String);
+type Columns = (i64, String, i64, String, i64, String);
 
-const SELECT: &str =
-    "SELECT events.rank, shards.name, events.idx, events.leaf_hash, events.sequence,
+const SELECT: &str = "SELECT events.id, shards.name, events.idx, events.leaf_hash, events.sequence,
                              events.body
                       FROM events JOIN shards ON shards.rank = events.rank WHERE true";
 
-fn hit((_, shard, index, leaf_hash, sequence, body): HitRow) -> Result<Hit, TrailError> {
+fn read((_, shard, index, leaf_hash, sequence, body): Columns) -> Result<Row, TrailError> {
     let damaged = |error: &dyn std::fmt::Display| TrailError::Damaged(error.to_string());
-    Ok(Hit {
+    Ok(Row {
         shard,
         index: unsigned(index)?,
         leaf_hash: Digest::parse(&leaf_hash).map_err(|e| damaged(&e))?,
@@ -145,32 +119,28 @@ impl Query {
     /// Adds the conditions; `false` when the text cannot match anything.
     fn narrow(&self, sql: &mut QueryBuilder<Sqlite>) -> bool {
         let equals = [
-            ("events.actor", self.actor.clone()),
-            ("events.app", self.app.as_ref().map(ToString::to_string)),
-            (
-                "events.environment",
-                self.environment.map(|it| it.to_string()),
-            ),
-            ("events.resource_type", self.resource_type.clone()),
-            ("events.resource_id", self.resource.clone()),
-            ("events.action", self.action.map(|it| it.to_string())),
-            ("events.outcome", self.outcome.map(|it| it.to_string())),
-            ("events.error_code", self.error_code.clone()),
-            (
-                "events.classification",
-                self.classification.map(|it| it.to_string()),
-            ),
+            ("events.actor", &self.actor),
+            ("events.app", &self.app),
+            ("events.environment", &self.environment),
+            ("events.resource_type", &self.resource_type),
+            ("events.resource_id", &self.resource),
+            ("events.action", &self.action),
+            ("events.outcome", &self.outcome),
+            ("events.error_code", &self.error_code),
+            ("events.classification", &self.classification),
         ];
         for (column, value) in equals {
             if let Some(value) = value {
-                sql.push(" AND ").push(column).push(" = ").push_bind(value);
+                sql.push(" AND ")
+                    .push(column)
+                    .push(" = ")
+                    .push_bind(value.clone());
             }
         }
-        if let Some(approval) = &self.approval {
-            let id = approval.to_string();
+        if let Some(id) = &self.approval {
             sql.push(" AND (events.approval = ").push_bind(id.clone());
             sql.push(" OR (events.resource_type = 'approval' AND events.resource_id = ");
-            sql.push_bind(id).push("))");
+            sql.push_bind(id.clone()).push("))");
         }
         if let Some(from) = self.from {
             sql.push(" AND events.time >= ").push_bind(from.as_micros());
@@ -179,9 +149,9 @@ impl Query {
             sql.push(" AND events.time < ").push_bind(to.as_micros());
         }
         if let Some(after) = self.after {
-            sql.push(" AND (events.rank, events.idx) < (")
-                .push_bind(after.rank);
-            sql.push(", ").push_bind(after.index).push(")");
+            // Positions count from 0, the table's ids from 1; beyond the largest there is all.
+            let position = i64::try_from(after).unwrap_or(i64::MAX);
+            sql.push(" AND events.id <= ").push_bind(position);
         }
         match self.text.as_deref().filter(|text| !text.trim().is_empty()) {
             None => true,
@@ -205,20 +175,17 @@ impl Trail {
             return Ok(Page::default());
         }
         let rows_max = query.page_rows();
-        sql.push(" ORDER BY events.rank DESC, events.idx DESC LIMIT ");
+        sql.push(" ORDER BY events.id DESC LIMIT ");
         // One more than the page tells whether there is a next one.
         sql.push_bind(i64::from(rows_max).saturating_add(1));
-        let mut rows: Vec<HitRow> = sql.build_query_as().fetch_all(self.pool()).await?;
+        let mut rows: Vec<Columns> = sql.build_query_as().fetch_all(self.pool()).await?;
         let rows_max = usize::try_from(rows_max).unwrap_or(usize::MAX);
         let more = rows.len() > rows_max;
         rows.truncate(rows_max);
-        let last = rows.last().map(|row| Cursor {
-            rank: row.0,
-            index: row.2,
-        });
+        let last = rows.last().map(|row| row.0.saturating_sub(1));
         Ok(Page {
-            events: rows.into_iter().map(hit).collect::<Result<_, _>>()?,
-            next: last.filter(|_| more),
+            rows: rows.into_iter().map(read).collect::<Result<_, _>>()?,
+            next: last.filter(|_| more).map(unsigned).transpose()?,
         })
     }
 
@@ -236,22 +203,29 @@ impl Trail {
     }
 
     /// The entry at that place of a shard.
-    pub async fn entry(&self, shard: &str, index: u64) -> Result<Option<Hit>, TrailError> {
+    pub async fn entry(&self, shard: &str, index: u64) -> Result<Option<Row>, TrailError> {
         let mut sql = QueryBuilder::new(SELECT);
         sql.push(" AND shards.name = ").push_bind(shard.to_owned());
         sql.push(" AND events.idx = ").push_bind(signed(index)?);
-        let row: Option<HitRow> = sql.build_query_as().fetch_optional(self.pool()).await?;
-        row.map(hit).transpose()
+        let row: Option<Columns> = sql.build_query_as().fetch_optional(self.pool()).await?;
+        row.map(read).transpose()
     }
 
     /// The event of that id; the first one, should an app have submitted an id twice.
-    pub async fn event(&self, id: &EventId) -> Result<Option<Hit>, TrailError> {
+    pub async fn by_id(&self, id: &str) -> Result<Option<Row>, TrailError> {
         let mut sql = QueryBuilder::new(SELECT);
-        sql.push(" AND events.event_id = ")
-            .push_bind(id.to_string());
-        sql.push(" ORDER BY events.rank, events.idx LIMIT 1");
-        let row: Option<HitRow> = sql.build_query_as().fetch_optional(self.pool()).await?;
-        row.map(hit).transpose()
+        sql.push(" AND events.event_id = ").push_bind(id.to_owned());
+        sql.push(" ORDER BY events.id LIMIT 1");
+        let row: Option<Columns> = sql.build_query_as().fetch_optional(self.pool()).await?;
+        row.map(read).transpose()
+    }
+
+    /// The latest time of any event; none when nothing is in. Time goes on from there.
+    pub async fn newest_time(&self) -> Result<Option<Timestamp>, TrailError> {
+        let micros: Option<i64> = sqlx::query_scalar("SELECT MAX(time) FROM events")
+            .fetch_one(self.pool())
+            .await?;
+        Ok(micros.map(Timestamp::from_micros))
     }
 
     /// What happened around `event`: the same app and the same actor within `around` before and
@@ -264,7 +238,7 @@ impl Trail {
             ..Query::default()
         };
         let same_app = Query {
-            app: Some(event.app_id.clone()),
+            app: Some(event.app_id.to_string()),
             ..near.clone()
         };
         let same_actor = Query {
@@ -275,16 +249,16 @@ impl Trail {
             None => Vec::new(),
             Some(approval) => {
                 let query = Query {
-                    approval: Some(approval.clone()),
+                    approval: Some(approval.to_string()),
                     limit: NEIGHBOURS_MAX,
                     ..Query::default()
                 };
-                self.search(&query).await?.events
+                self.search(&query).await?.rows
             }
         };
         Ok(Neighbours {
-            same_app: self.search(&same_app).await?.events,
-            same_actor: self.search(&same_actor).await?.events,
+            same_app: self.search(&same_app).await?.rows,
+            same_actor: self.search(&same_actor).await?.rows,
             same_approval,
         })
     }

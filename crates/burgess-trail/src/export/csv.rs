@@ -7,7 +7,7 @@ use std::io::Write;
 
 use crate::Trail;
 use crate::error::TrailError;
-use crate::search::{Hit, PAGE_MAX, Query};
+use crate::search::{PAGE_MAX, Query, Row};
 
 /// The columns, in order.
 pub const HEADER: [&str; 26] = [
@@ -39,13 +39,23 @@ pub const HEADER: [&str; 26] = [
     "next_state",
 ];
 
-/// Writes all events that `query` asks for and answers how many. Its cursor and limit are ignored.
-pub async fn csv(
+/// The rows as a table with its header.
+pub fn write(rows: &[Row]) -> String {
+    let mut out = line(HEADER.iter().map(|name| (*name).to_owned()));
+    for row in rows {
+        out.push_str(&line(fields(row).into_iter()));
+    }
+    out
+}
+
+/// Writes all events that `query` asks for and answers how many. Its position and limit are
+/// ignored.
+pub async fn all(
     trail: &Trail,
     query: &Query,
     out: &mut (impl Write + Send),
 ) -> Result<u64, TrailError> {
-    line(out, HEADER.iter().map(|name| (*name).to_owned()))?;
+    out.write_all(line(HEADER.iter().map(|name| (*name).to_owned())).as_bytes())?;
     let mut query = Query {
         after: None,
         limit: PAGE_MAX,
@@ -54,8 +64,8 @@ pub async fn csv(
     let mut rows = 0u64;
     loop {
         let page = trail.search(&query).await?;
-        for hit in &page.events {
-            line(out, fields(hit).into_iter())?;
+        for row in &page.rows {
+            out.write_all(line(fields(row).into_iter()).as_bytes())?;
             rows = rows.saturating_add(1);
         }
         match page.next {
@@ -65,8 +75,8 @@ pub async fn csv(
     }
 }
 
-fn fields(hit: &Hit) -> [String; 26] {
-    let event = &hit.event;
+fn fields(row: &Row) -> [String; 26] {
+    let event = &row.event;
     let or_empty = |value: &Option<String>| value.clone().unwrap_or_default();
     let (answer, policies) = event
         .decision
@@ -75,10 +85,10 @@ fn fields(hit: &Hit) -> [String; 26] {
         .unwrap_or_default();
     let context = event.request_context.clone();
     [
-        hit.shard.clone(),
-        hit.index.to_string(),
-        hit.leaf_hash.to_string(),
-        hit.sequence.to_string(),
+        row.shard.clone(),
+        row.index.to_string(),
+        row.leaf_hash.to_string(),
+        row.sequence.to_string(),
         event.event_id.to_string(),
         event.timestamp.to_string(),
         event.actor_id.clone(),
@@ -108,10 +118,9 @@ fn fields(hit: &Hit) -> [String; 26] {
     ]
 }
 
-fn line(out: &mut impl Write, fields: impl Iterator<Item = String>) -> std::io::Result<()> {
+fn line(fields: impl Iterator<Item = String>) -> String {
     let quoted: Vec<String> = fields.map(|field| quoted(&field)).collect();
-    out.write_all(quoted.join(",").as_bytes())?;
-    out.write_all(b"\r\n")
+    format!("{}\r\n", quoted.join(","))
 }
 
 fn quoted(field: &str) -> String {

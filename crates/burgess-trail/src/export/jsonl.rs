@@ -4,12 +4,22 @@ use std::io::Write;
 
 use crate::Trail;
 use crate::error::TrailError;
-use crate::search::{PAGE_MAX, Query};
+use crate::search::{PAGE_MAX, Query, Row};
 
-/// Writes all events that `query` asks for, one JSON object per line with the keys `shard`,
-/// `index`, `leaf_hash`, `sequence` and `event`, and answers how many. Its cursor and limit are
-/// ignored.
-pub async fn jsonl(
+/// The rows, one JSON object per line with the keys `shard`, `index`, `leaf_hash`, `sequence` and
+/// `event`.
+pub fn write(rows: &[Row]) -> Result<String, TrailError> {
+    rows.iter().map(line).collect()
+}
+
+fn line(row: &Row) -> Result<String, TrailError> {
+    let json = serde_json::to_string(row).map_err(|e| TrailError::Damaged(e.to_string()))?;
+    Ok(format!("{json}\n"))
+}
+
+/// Writes all events that `query` asks for, as [`write`] does, and answers how many. Its position
+/// and limit are ignored.
+pub async fn all(
     trail: &Trail,
     query: &Query,
     out: &mut (impl Write + Send),
@@ -22,10 +32,8 @@ pub async fn jsonl(
     let mut rows = 0u64;
     loop {
         let page = trail.search(&query).await?;
-        for hit in &page.events {
-            let line =
-                serde_json::to_string(hit).map_err(|e| TrailError::Damaged(e.to_string()))?;
-            writeln!(out, "{line}")?;
+        for row in &page.rows {
+            out.write_all(line(row)?.as_bytes())?;
             rows = rows.saturating_add(1);
         }
         match page.next {
