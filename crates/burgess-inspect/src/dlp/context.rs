@@ -180,9 +180,9 @@ fn skip_blank(text: &[u8], mut at: usize, floor: usize) -> usize {
     at
 }
 
-/// The name that ends before `end`, in quotes or bare.
-fn name_before(text: &[u8], end: usize, floor: usize) -> Option<&[u8]> {
-    let end = skip_blank(text, end, floor);
+/// The name that ends before the sign at `colon`, in quotes or bare.
+fn name_before(text: &[u8], colon: usize, floor: usize) -> Option<&[u8]> {
+    let end = skip_blank(text, colon, floor);
     let quote = before(text, end);
     let floor = floor.max(end.saturating_sub(FIELD_MAX));
     if matches!(quote, b'"' | b'\'') {
@@ -190,13 +190,17 @@ fn name_before(text: &[u8], end: usize, floor: usize) -> Option<&[u8]> {
         let open = memchr::memrchr(quote, inside)?;
         return Some(part(inside, open + 1, inside.len()));
     }
+    // `Social security number: …` is a label of several words; `time=3 ssn=…` are two names.
+    let label = byte(text, colon) == b':';
     let mut at = end;
-    while at > floor
-        && (is_word(before(text, at)) || matches!(before(text, at), b'-' | b'.' | b'$' | b'#'))
-    {
+    while at > floor && of_name(before(text, at), label) {
         at -= 1;
     }
     (at < end).then(|| part(text, at, end))
+}
+
+const fn of_name(byte: u8, label: bool) -> bool {
+    is_word(byte) || matches!(byte, b'-' | b'.' | b'$' | b'#') || (label && byte == b' ')
 }
 
 /// `<name attributes>` that ends before `end`.
