@@ -32,7 +32,8 @@ pub struct Options {
     /// Bytes of one write-ahead segment, at least 1 MiB. A batch may take a quarter of it.
     pub segment_bytes: usize,
     /// Bytes that tiles, bundles and side files may grow to; appends beyond it are refused with
-    /// [`AppendError::Full`]. `None` leaves it to the disk.
+    /// [`AppendError::Full`], and [`Ledger::is_writable`] says no a little earlier. `None` leaves it
+    /// to the disk.
     pub bytes_max: Option<u64>,
 }
 
@@ -278,13 +279,16 @@ impl Ledger {
         &self.core.vkey
     }
 
-    /// Whether the next append can be expected to succeed.
+    /// Whether something new should be begun: nothing stands in the way of the next append, and
+    /// there is room for what ends it.
     #[must_use]
     pub fn is_writable(&self) -> bool {
         self.last_error().is_none()
     }
 
-    /// What stands in the way of the next append.
+    /// Why nothing new should be begun. Near the size limit this answers [`AppendError::Full`]
+    /// while appends are still taken: the last sixteenth is kept for the entries that end what has
+    /// begun, such as outcomes and what waits in an outbox.
     #[must_use]
     pub fn last_error(&self) -> Option<AppendError> {
         if let Some(cause) = self.core.shared.failure() {
@@ -294,10 +298,9 @@ impl Ledger {
             return Some(AppendError::Closed);
         }
         let limit = self.core.options.bytes_max?;
-        self.core
-            .shared
-            .is_full()
-            .then_some(AppendError::Full { limit })
+        let stored = self.core.shared.counters(|counters| counters.stored_bytes);
+        let full = stored >= limit - limit / 16 || self.core.shared.is_full();
+        full.then_some(AppendError::Full { limit })
     }
 
     /// Counts since the ledger was opened.
