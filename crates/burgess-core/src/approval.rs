@@ -148,6 +148,10 @@ pub struct Terms {
 }
 
 /// What a decision led to. The request inside is the new version of the one decided on.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "made once for a decision and taken apart at once"
+)]
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Progress {
     /// More decisions are needed before anything opens.

@@ -4,6 +4,7 @@
 //! as plain values. Whether an unmet control stops anything is decided by policies over
 //! these facts, never here.
 
+mod control_id;
 mod controls;
 
 use serde::{Deserialize, Serialize};

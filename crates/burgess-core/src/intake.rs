@@ -3,6 +3,7 @@
 //! The form is data, so the page, the API, the command line and the download show the
 //! same fields. Not here: the decision, which is `approval`.
 
+mod fields;
 mod form;
 mod owners;
 mod registry;
@@ -18,7 +19,8 @@ use crate::id::{AppId, ApprovalId, ArtifactId, Email, RequestId};
 use crate::risk::{Factors, Score};
 use crate::time::{Span, Timestamp};
 
-pub use form::{FORM, Field, FieldKind, Required, read_form};
+pub use fields::{FORM, Field, FieldKind, Required};
+pub use form::{Answers, read_form};
 pub use owners::{Directory, OwnerProposal, Person, propose_owners};
 pub use registry::{
     ClassActions, ClassActionsError, Dataset, DatasetRegistry, RegistryError, RetentionLabel,

@@ -202,6 +202,15 @@ pub fn transition(
     action: Action,
     live: Option<Environment>,
 ) -> Result<State, IllegalTransition> {
+    next(state, action, live).ok_or_else(|| IllegalTransition {
+        state,
+        action,
+        possible: possible(state),
+    })
+}
+
+/// The table: what is not in it is not possible.
+fn next(state: State, action: Action, live: Option<Environment>) -> Option<State> {
     use Action as A;
     use State as S;
     let next = match (state, action) {
@@ -233,21 +242,15 @@ pub fn transition(
         (S::Requested | S::Rejected | S::Quarantined | S::RetirementScheduled, A::Retire) => {
             S::Retired
         }
-        _ => {
-            return Err(IllegalTransition {
-                state,
-                action,
-                possible: possible(state),
-            });
-        }
+        _ => return None,
     };
-    Ok(next)
+    Some(next)
 }
 
 /// What can happen in `state`, in the order of a life.
 pub fn possible(state: State) -> Vec<Action> {
     Action::ALL
         .into_iter()
-        .filter(|action| transition(state, *action, None).is_ok())
+        .filter(|action| next(state, *action, None).is_some())
         .collect()
 }

@@ -9,6 +9,7 @@ pub mod diff;
 mod error;
 mod read;
 mod table;
+mod words;
 mod write;
 
 use std::collections::BTreeMap;

@@ -7,16 +7,19 @@ use toml::de::DeTable;
 use super::defaults::{Budget, EXCEEDANCE, VERSION, blank};
 use super::error::{CharterError, CharterErrors};
 use super::table::{Reader, Table, shown};
+use super::words::{
+    CLASSES, METHODS, access, classification, connector_id, direction, environment, host, kind,
+    method, name, path, scope, span, version,
+};
 use super::{
-    AppSection, Charter, ConnectorUse, DataUse, Direction, Flow, Retention, SCHEMA, Schema,
-    Support, ThirdParty, Timing,
+    AppSection, Charter, ConnectorUse, DataUse, Flow, Retention, SCHEMA, Schema, Support,
+    ThirdParty, Timing,
 };
 use crate::app::Environment;
-use crate::capability::{Access, Automation, Capabilities, FileAccess};
-use crate::data::{ActionType, Classification};
+use crate::capability::{Automation, Capabilities, FileAccess};
+use crate::data::ActionType;
 use crate::id::{AppId, Email};
 use crate::limits::{ByteSize, CHARTER_BYTES_MAX, Limits};
-use crate::time::Span;
 
 const KEYS: [&str; 12] = [
     "schema",
@@ -33,12 +36,8 @@ const KEYS: [&str; 12] = [
     "retention",
 ];
 
-const CLASSES: [&str; 5] = ["public", "internal", "sensitive", "pii", "phi"];
 const ACTIONS: [&str; 6] = ["create", "read", "update", "delete", "execute", "export"];
 const ENVIRONMENTS: [&str; 3] = ["sandbox", "staging", "production"];
-
-/// HTTP methods a connector may use (RFC 9110, section 9, and RFC 5789).
-const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
 
 /// Reads bytes; what is too long or not UTF-8 is an error with its place.
 pub(super) fn charter_bytes(bytes: &[u8]) -> Result<Charter, CharterErrors> {
@@ -107,8 +106,9 @@ fn whole(reader: &mut Reader<'_>, root: &Table<'_, '_>) -> Option<Charter> {
         .need(reader, "app", "a table [app] with the app's name")
         .and_then(|value| value.table(reader))
         .and_then(|table| app(reader, &table));
-    let data = data(reader, root);
-    let connector = connectors(reader, root, &data);
+    let mut names = BTreeSet::new();
+    let data = data(reader, root, &mut names);
+    let connector = connectors(reader, root, &names);
     let third_party = third_party(reader, root);
     let capabilities = root
         .table(reader, "capabilities")
@@ -158,42 +158,6 @@ fn schema(reader: &mut Reader<'_>, root: &Table<'_, '_>) -> Option<Schema> {
         })
 }
 
-/// A version: 1 to 40 letters, digits, `.`, `-`, `+` or `_`.
-fn version(text: &str) -> Result<String, String> {
-    let fits = (1..=40).contains(&text.len())
-        && text
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || b".-+_".contains(&byte));
-    if fits {
-        Ok(text.to_owned())
-    } else {
-        Err(format!(
-            "`{}` is not a version: write it as 1.2.0",
-            shown(text)
-        ))
-    }
-}
-
-/// A name that other tables refer to: 1 to 80 visible characters without spaces around.
-fn name(text: &str) -> Result<String, String> {
-    let fits = (1..=80).contains(&text.chars().count())
-        && text.trim() == text
-        && !text.chars().any(char::is_control);
-    if fits {
-        Ok(text.to_owned())
-    } else {
-        Err(format!(
-            "`{}` is not a name: write 1 to 80 characters without spaces around them",
-            shown(text)
-        ))
-    }
-}
-
-/// An environment by its name.
-fn environment(text: &str) -> Result<Environment, crate::app::EnvironmentError> {
-    Environment::parse(text)
-}
-
 fn app(reader: &mut Reader<'_>, table: &Table<'_, '_>) -> Option<AppSection> {
     table.only(
         reader,
@@ -231,8 +195,13 @@ fn app(reader: &mut Reader<'_>, table: &Table<'_, '_>) -> Option<AppSection> {
     (!section.name.is_empty()).then_some(section)
 }
 
-fn data(reader: &mut Reader<'_>, root: &Table<'_, '_>) -> Vec<DataUse> {
-    let mut seen = BTreeSet::new();
+/// Reads the data entries. `names` takes every name, also of an entry that has other
+/// errors, so that what refers to it is not reported on top.
+fn data(
+    reader: &mut Reader<'_>,
+    root: &Table<'_, '_>,
+    names: &mut BTreeSet<String>,
+) -> Vec<DataUse> {
     let tables = root.tables(reader, "data");
     tables
         .iter()
@@ -246,7 +215,7 @@ fn data(reader: &mut Reader<'_>, root: &Table<'_, '_>) -> Vec<DataUse> {
                 .and_then(|value| value.parsed(reader, &CLASSES, classification));
             let actions = table.parsed_list(reader, "actions", &ACTIONS, ActionType::parse);
             let purpose = table.text(reader, "purpose");
-            once(reader, &mut seen, table, name.as_deref());
+            once(reader, names, table, name.as_deref());
             Some(DataUse {
                 name: name?,
                 classification: classification?,
@@ -255,18 +224,6 @@ fn data(reader: &mut Reader<'_>, root: &Table<'_, '_>) -> Vec<DataUse> {
             })
         })
         .collect()
-}
-
-/// The five that a dataset can have; `none` is for events alone.
-fn classification(text: &str) -> Result<Classification, String> {
-    match Classification::parse(text) {
-        Ok(class) if class != Classification::None => Ok(class),
-        _ => Err(format!(
-            "`{}` is not a classification: choose {}",
-            shown(text),
-            CLASSES.join(", ")
-        )),
-    }
 }
 
 /// Reports a name that another entry has already.
@@ -287,7 +244,7 @@ fn once(
 fn connectors(
     reader: &mut Reader<'_>,
     root: &Table<'_, '_>,
-    data: &[DataUse],
+    data: &BTreeSet<String>,
 ) -> Vec<ConnectorUse> {
     let mut seen = BTreeSet::new();
     let tables = root.tables(reader, "connector");
@@ -314,54 +271,8 @@ fn connectors(
         .collect()
 }
 
-/// A connector's id stands in paths: 1 to 80 of a-z, 0-9, `-`, `_` and `.`.
-fn connector_id(text: &str) -> Result<String, String> {
-    let fits = (1..=80).contains(&text.len())
-        && text
-            .bytes()
-            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-_.".contains(&b))
-        && !text.starts_with('.');
-    if fits {
-        Ok(text.to_owned())
-    } else {
-        Err(format!(
-            "`{}` is not a connector id: use a-z, 0-9, -, _ and ., 80 at most",
-            shown(text)
-        ))
-    }
-}
-
-fn method(text: &str) -> Result<String, String> {
-    let name = text.to_ascii_uppercase();
-    if METHODS.contains(&name.as_str()) {
-        Ok(name)
-    } else {
-        Err(format!(
-            "`{}` is not a method: choose {}",
-            shown(text),
-            METHODS.join(", ")
-        ))
-    }
-}
-
-/// An OAuth scope: visible ASCII without quotes and backslashes (RFC 6749, section 3.3).
-fn scope(text: &str) -> Result<String, String> {
-    let fits = (1..=200).contains(&text.len())
-        && text
-            .bytes()
-            .all(|byte| byte.is_ascii_graphic() && byte != b'"' && byte != b'\\');
-    if fits {
-        Ok(text.to_owned())
-    } else {
-        Err(format!(
-            "`{}` is not a scope: write 1 to 200 visible characters without spaces, as quotes:read",
-            shown(text)
-        ))
-    }
-}
-
-fn flows(reader: &mut Reader<'_>, table: &Table<'_, '_>, data: &[DataUse]) -> Vec<Flow> {
-    let names: Vec<&str> = data.iter().map(|data| data.name.as_str()).collect();
+fn flows(reader: &mut Reader<'_>, table: &Table<'_, '_>, data: &BTreeSet<String>) -> Vec<Flow> {
+    let names: Vec<&str> = data.iter().map(String::as_str).collect();
     let tables = table.tables(reader, "flows");
     tables
         .iter()
@@ -392,17 +303,6 @@ fn flows(reader: &mut Reader<'_>, table: &Table<'_, '_>, data: &[DataUse]) -> Ve
         .collect()
 }
 
-fn direction(text: &str) -> Result<Direction, String> {
-    match text {
-        "in" => Ok(Direction::In),
-        "out" => Ok(Direction::Out),
-        _ => Err(format!(
-            "`{}` is not a direction: choose in (to the app) or out (to the connector)",
-            shown(text)
-        )),
-    }
-}
-
 fn hosts(reader: &mut Reader<'_>, table: &Table<'_, '_>) -> BTreeMap<Environment, Vec<String>> {
     let Some(table) = table.table(reader, "hosts") else {
         return BTreeMap::new();
@@ -415,30 +315,6 @@ fn hosts(reader: &mut Reader<'_>, table: &Table<'_, '_>) -> BTreeMap<Environment
             Some((environment, table.parsed_list(reader, key, &[], host)))
         })
         .collect()
-}
-
-/// A host, with a port if it is not the usual one: no scheme, no path, no wildcard.
-fn host(text: &str) -> Result<String, String> {
-    let (name, port) = match text.rsplit_once(':') {
-        Some((name, port)) => (name, port.parse::<u16>().is_ok_and(|port| port > 0)),
-        None => (text, true),
-    };
-    let fits = port
-        && (1..=253).contains(&name.len())
-        && name
-            .split('.')
-            .all(|label| !label.is_empty() && !label.starts_with('-') && !label.ends_with('-'))
-        && name
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'.');
-    if fits {
-        Ok(text.to_ascii_lowercase())
-    } else {
-        Err(format!(
-            "`{}` is not a host: write it as api.example.com or api.example.com:8443",
-            shown(text)
-        ))
-    }
 }
 
 fn third_party(reader: &mut Reader<'_>, root: &Table<'_, '_>) -> Vec<ThirdParty> {
@@ -461,21 +337,6 @@ fn third_party(reader: &mut Reader<'_>, root: &Table<'_, '_>) -> Vec<ThirdParty>
             })
         })
         .collect()
-}
-
-fn kind(text: &str) -> Result<String, String> {
-    let fits = (1..=32).contains(&text.len())
-        && text
-            .bytes()
-            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
-    if fits {
-        Ok(text.to_owned())
-    } else {
-        Err(format!(
-            "`{}` is not a kind of code: use one word in lowercase, as npm",
-            shown(text)
-        ))
-    }
 }
 
 fn capabilities(reader: &mut Reader<'_>, table: &Table<'_, '_>) -> Capabilities {
@@ -502,31 +363,6 @@ fn capabilities(reader: &mut Reader<'_>, table: &Table<'_, '_>) -> Capabilities 
         automation: table.parsed_list(reader, "automation", &Automation::NAMES, Automation::parse),
         agent: table.boolean(reader, "agent"),
         justification: table.text(reader, "justification"),
-    }
-}
-
-fn access(text: &str) -> Result<Access, String> {
-    Access::ALL
-        .into_iter()
-        .find(|access| access.as_str() == text)
-        .ok_or_else(|| format!("`{}` is not an access: choose read or write", shown(text)))
-}
-
-/// A path that means one place whoever reads it: absolute or below `~/`, without `.` and `..`.
-fn path(text: &str) -> Result<String, String> {
-    let rest = text.strip_prefix("~/").or_else(|| text.strip_prefix('/'));
-    let fits = text == "~"
-        || rest.is_some_and(|rest| {
-            !rest.split('/').any(|part| part == ".." || part == ".")
-                && !rest.chars().any(char::is_control)
-        });
-    if fits {
-        Ok(text.to_owned())
-    } else {
-        Err(format!(
-            "`{}` is not a path that can be allowed: begin with / or ~/ and leave out . and ..",
-            shown(text)
-        ))
     }
 }
 
@@ -581,19 +417,6 @@ fn support(reader: &mut Reader<'_>, table: &Table<'_, '_>) -> Support {
         remediation_sla: table.parsed(reader, "remediation_sla", span),
         contacts: table.parsed_list(reader, "contacts", &[], name),
         failure_modes: table.text(reader, "failure_modes"),
-    }
-}
-
-/// A span that is some time at all and at most ten years, so that due days stay in range.
-fn span(text: &str) -> Result<Span, String> {
-    let span = Span::parse(text).map_err(|error| error.to_string())?;
-    if span > Span::ZERO && span <= Span::days(3_650) {
-        Ok(span)
-    } else {
-        Err(format!(
-            "`{}` is out of range: from 1s to 3650d",
-            shown(text)
-        ))
     }
 }
 

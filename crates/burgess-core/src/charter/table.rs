@@ -395,6 +395,11 @@ pub fn nearest(text: &str, names: &[&str]) -> Option<String> {
         .iter()
         .map(|name| (strsim::normalized_damerau_levenshtein(&text, name), *name))
         .filter(|(similarity, _)| *similarity >= 0.5)
-        .max_by(|a, b| a.0.total_cmp(&b.0))
+        // Of two equally near ones, the one that begins alike.
+        .max_by(|a, b| {
+            let alike = |name| strsim::jaro_winkler(&text, name);
+            a.0.total_cmp(&b.0)
+                .then_with(|| alike(a.1).total_cmp(&alike(b.1)))
+        })
         .map(|(_, name)| name.to_owned())
 }

@@ -45,11 +45,11 @@ pub(super) fn charter(charter: &Charter) -> String {
         &limits.requests_per_minute.to_string(),
     );
     pair(&mut out, "rows_per_day", &limits.rows_per_day.to_string());
-    pair(&mut out, "bytes_per_day", &text(&limits.bytes_per_day));
-    pair(&mut out, "memory", &text(&limits.memory));
+    pair(&mut out, "bytes_per_day", &text(limits.bytes_per_day));
+    pair(&mut out, "memory", &text(limits.memory));
     if let Some(timing) = &charter.timing {
         out.push_str("\n[timing]\n");
-        pair(&mut out, "budget", &text(&timing.budget));
+        pair(&mut out, "budget", &text(timing.budget));
         pair(&mut out, "exceedance", &float(timing.exceedance));
         said(&mut out, "critical_path", &timing.critical_path);
     }

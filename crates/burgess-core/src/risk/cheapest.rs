@@ -28,9 +28,9 @@ type Steps = [usize; 6];
 
 /// Everything a change can touch.
 #[derive(Clone)]
-struct Version {
+struct Version<'a> {
     facts: RouteFacts,
-    controls: Controls,
+    controls: &'a Controls,
     words: Vec<String>,
 }
 
@@ -40,11 +40,12 @@ struct Version {
 pub fn cheapest_path(facts: &RouteFacts, controls: &Controls, rubric: &Rubric) -> Vec<PathStep> {
     let start = Version {
         facts: *facts,
-        controls: controls.clone(),
+        controls,
         words: Vec::new(),
     };
+    let met = all_met(controls);
     let now = assess(&start, rubric);
-    let reached: Vec<(Steps, Version, (Score, Route))> = all_versions(&start)
+    let reached: Vec<(Steps, Version, (Score, Route))> = all_versions(&start, &met)
         .into_iter()
         .map(|(steps, version)| {
             let outcome = assess(&version, rubric);
@@ -73,7 +74,7 @@ pub fn cheapest_path(facts: &RouteFacts, controls: &Controls, rubric: &Rubric) -
 
 fn assess(version: &Version, rubric: &Rubric) -> (Score, Route) {
     let score = score(&version.facts.factors, rubric);
-    let route = route(&score, &version.facts, &version.controls);
+    let route = route(&score, &version.facts, version.controls);
     (score, route)
 }
 
@@ -102,10 +103,19 @@ fn step(version: &Version, (score, route): &(Score, Route)) -> PathStep {
     }
 }
 
+/// What can be changed in one respect, from the smallest change to the largest.
+type Dimension<'f, 'a> = &'f dyn Fn(&Version<'a>) -> Vec<Version<'a>>;
+
 /// Every combination of changes, the empty one included.
-fn all_versions(start: &Version) -> Vec<(Steps, Version)> {
-    let dimensions: [fn(&Version) -> Vec<Version>; 6] =
-        [data, users, connectivity, third_party, machine, missing];
+fn all_versions<'a>(start: &Version<'a>, met: &'a Controls) -> Vec<(Steps, Version<'a>)> {
+    let dimensions: [Dimension<'_, 'a>; 6] = [
+        &data,
+        &users,
+        &connectivity,
+        &third_party,
+        &machine,
+        &|version| missing(version, met),
+    ];
     let mut versions = vec![([0; 6], start.clone())];
     for (place, dimension) in dimensions.into_iter().enumerate() {
         let mut more = Vec::new();
@@ -123,7 +133,7 @@ fn all_versions(start: &Version) -> Vec<(Steps, Version)> {
     versions
 }
 
-impl Version {
+impl Version<'_> {
     fn with(&self, words: String, change: impl FnOnce(&mut RouteFacts)) -> Self {
         let mut version = self.clone();
         change(&mut version.facts);
@@ -132,7 +142,7 @@ impl Version {
     }
 }
 
-fn data(version: &Version) -> Vec<Version> {
+fn data<'a>(version: &Version<'a>) -> Vec<Version<'a>> {
     let now = version.facts.factors.data;
     Classification::ALL
         .into_iter()
@@ -147,7 +157,7 @@ fn data(version: &Version) -> Vec<Version> {
         .collect()
 }
 
-fn users(version: &Version) -> Vec<Version> {
+fn users<'a>(version: &Version<'a>) -> Vec<Version<'a>> {
     let band = UserBand::of(version.facts.factors.users);
     [
         (UserBand::Some, 100, "let 100 people at most use it"),
@@ -159,7 +169,7 @@ fn users(version: &Version) -> Vec<Version> {
     .collect()
 }
 
-fn connectivity(version: &Version) -> Vec<Version> {
+fn connectivity<'a>(version: &Version<'a>) -> Vec<Version<'a>> {
     let now = version.facts.factors.connectivity;
     [
         (
@@ -176,7 +186,7 @@ fn connectivity(version: &Version) -> Vec<Version> {
     .collect()
 }
 
-fn third_party(version: &Version) -> Vec<Version> {
+fn third_party<'a>(version: &Version<'a>) -> Vec<Version<'a>> {
     if !version.facts.factors.third_party_code {
         return Vec::new();
     }
@@ -187,7 +197,7 @@ fn third_party(version: &Version) -> Vec<Version> {
     ]
 }
 
-fn machine(version: &Version) -> Vec<Version> {
+fn machine<'a>(version: &Version<'a>) -> Vec<Version<'a>> {
     let facts = &version.facts;
     let agent = facts.factors.execution == Execution::DesktopAgent;
     let drop_agent = version.with("do without the desktop agent".to_owned(), |facts| {
@@ -211,7 +221,7 @@ fn machine(version: &Version) -> Vec<Version> {
 }
 
 /// All missing controls are one change: fewer of them change neither band nor route.
-fn missing(version: &Version) -> Vec<Version> {
+fn missing<'a>(version: &Version<'a>, met: &'a Controls) -> Vec<Version<'a>> {
     let titles: Vec<&str> = version
         .controls
         .missing_for_approval()
@@ -222,10 +232,16 @@ fn missing(version: &Version) -> Vec<Version> {
     }
     let mut changed = version.clone();
     changed.words.push(format!("add {}", titles.join(", ")));
-    for Control { status, .. } in &mut changed.controls.0 {
+    changed.controls = met;
+    vec![changed]
+}
+
+fn all_met(controls: &Controls) -> Controls {
+    let mut met = controls.clone();
+    for Control { status, .. } in &mut met.0 {
         if matches!(status, Status::Unmet { .. }) {
             *status = Status::Met;
         }
     }
-    vec![changed]
+    met
 }
