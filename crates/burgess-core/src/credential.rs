@@ -131,3 +131,6 @@ pub fn narrow_scopes(
         None => Ok(requested.clone()),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -88,7 +88,7 @@ pub struct Denial {
     /// Every policy that forbids it, sorted by id; empty when simply nothing permits it.
     pub policies: Vec<Rule>,
     /// When nothing permits it: the permit that came nearest.
-    pub nearest: Option<Nearest>,
+    pub nearest: Option<Box<Nearest>>,
     /// Evaluation errors: never expected, always an alert.
     pub errors: Vec<String>,
     /// No policy set is loaded at all.

@@ -19,6 +19,7 @@ pub struct Points {
 
 struct Point {
     wanted: String,
+    about_principal: bool,
     asked: PolicySet,
 }
 
@@ -47,7 +48,7 @@ impl Points {
     }
 
     /// The points on which this permit fails.
-    fn unmet(&self, authorizer: &Authorizer, question: &Question) -> Vec<String> {
+    fn unmet(&self, authorizer: &Authorizer, question: &Question) -> Vec<&Point> {
         self.points
             .iter()
             .filter(|point| {
@@ -55,12 +56,12 @@ impl Points {
                     authorizer.is_authorized(&question.request, &point.asked, &question.entities);
                 answer.decision() == Decision::Deny
             })
-            .map(|point| point.wanted.clone())
             .collect()
     }
 }
 
-/// The permit with the fewest unmet points; the first by id where several are as near.
+/// The permit with the fewest unmet points. Where several are as near: one whose role the principal
+/// has, since a condition is easier to meet than a role; then the first by id.
 pub fn nearest(
     permits: &[Points],
     authorizer: &Authorizer,
@@ -68,13 +69,14 @@ pub fn nearest(
 ) -> Option<Nearest> {
     permits
         .iter()
-        .map(|points| (points, points.unmet(authorizer, question)))
-        .min_by(|(a, missing_a), (b, missing_b)| {
-            (missing_a.len(), &a.rule.id).cmp(&(missing_b.len(), &b.rule.id))
+        .map(|permit| (permit, permit.unmet(authorizer, question)))
+        .min_by_key(|(permit, unmet)| {
+            let wrong_principal = unmet.iter().any(|point| point.about_principal);
+            (unmet.len(), wrong_principal, &permit.rule.id)
         })
-        .map(|(points, wanted)| Nearest {
-            rule: points.rule.clone(),
-            wanted,
+        .map(|(permit, unmet)| Nearest {
+            rule: permit.rule.clone(),
+            wanted: unmet.iter().map(|point| point.wanted.clone()).collect(),
         })
 }
 
@@ -82,7 +84,11 @@ impl Point {
     fn new(wanted: String, principal: &Value, conditions: &[Value]) -> Result<Self, String> {
         let policy = alone(principal, conditions)?;
         let asked = PolicySet::from_policies([policy]).map_err(|e| e.to_string())?;
-        Ok(Self { wanted, asked })
+        Ok(Self {
+            wanted,
+            about_principal: conditions.is_empty(),
+            asked,
+        })
     }
 
     fn condition(kind: &str, body: Value) -> Result<Self, String> {

@@ -44,6 +44,8 @@ impl Release {
         };
         let first = match decide(&as_is, policies, now) {
             Decision::Allow(permit) => return Self::Pass(Obligation::AsIs(permit)),
+            // After an error nothing may pass on any terms, and somebody must be told.
+            Decision::Deny(denial) if denial.alerts() => return Self::Blocked(denial),
             Decision::Deny(denial) => denial,
         };
         let redacted = Request::<ReleaseRedacted> {
@@ -53,7 +55,6 @@ impl Release {
         };
         match decide(&redacted, policies, now) {
             Decision::Allow(permit) => Self::Pass(Obligation::Redacted(permit)),
-            // An error on any rung must reach the alert.
             Decision::Deny(denial) if denial.alerts() => Self::Blocked(denial),
             Decision::Deny(_) => Self::Blocked(first),
         }

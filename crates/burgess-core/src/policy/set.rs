@@ -5,7 +5,7 @@
 //! Not here: who signed a bundle, and where its files lie.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use cedar_policy::{
     ActionConstraint, Authorizer, Decision as Answer, Effect, EntityUid, Policy, PolicyId,
@@ -48,7 +48,9 @@ pub(super) struct Machine {
 struct Slice {
     action: EntityUid,
     policies: CedarSet,
-    permits: Vec<Points>,
+    permits: Vec<(Policy, Rule)>,
+    /// The permits taken apart, when the first denial asks for the nearest.
+    points: OnceLock<Vec<Points>>,
 }
 
 /// One policy, as a reader sees it.
@@ -138,16 +140,17 @@ impl PolicySet {
         }
         let schema = read_schema(schema_text)?;
         let (policies, rules) = read_files(files)?;
+        validate(&policies, &schema)?;
         Self::assemble(policies, rules, schema, schema_text.to_owned())
     }
 
+    /// The policies must have been validated, each by itself or in a larger set.
     fn assemble(
         policies: Vec<Policy>,
         rules: BTreeMap<String, RuleCard>,
         schema: Schema,
         schema_text: String,
     ) -> Result<Self, PolicyError> {
-        validate(&policies, &schema)?;
         let digest = digest(&policies, &schema_text)?;
         let names = Names::parse().map_err(PolicyError::Schema)?;
         let slices = slices(&policies, &rules, &names)?;
@@ -192,7 +195,7 @@ impl PolicySet {
         };
         let gone = |id: &str| ids.contains(&id);
         let policies = machine.policies.iter();
-        let policies = policies.filter(|policy| !gone(&policy.id().to_string()));
+        let policies = policies.filter(|policy| !gone(policy.id().as_ref()));
         let mut rules = self.0.rules.clone();
         rules.retain(|id, _| !gone(id));
         Self::assemble(
@@ -203,6 +206,7 @@ impl PolicySet {
         )
     }
 
+    #[cfg(test)]
     pub(super) fn machine(&self) -> Option<&Machine> {
         self.0.machine.as_ref()
     }
@@ -259,7 +263,7 @@ impl PolicySet {
             return Err(denial(Vec::new(), None, errors));
         }
         let near = match ids.is_empty() {
-            true => nearest(&slice.permits, &authorizer, &question),
+            true => nearest(slice.points(), &authorizer, &question).map(Box::new),
             false => None,
         };
         let rules = ids.iter().filter_map(|id| self.rule(id));
@@ -413,24 +417,31 @@ fn slices(
             .collect();
         let permits = mine
             .iter()
-            .filter(|policy| policy.effect() == Effect::Permit);
-        let permits = permits
-            .filter_map(|policy| Some((policy, rules.get(&policy.id().to_string())?)))
-            .map(|(policy, card)| {
-                Points::of(policy, card.rule.clone()).map_err(|cause| PolicyError::Prepare {
-                    id: card.rule.id.clone(),
-                    cause,
-                })
-            })
-            .collect::<Result<Vec<Points>, PolicyError>>()?;
+            .filter(|policy| policy.effect() == Effect::Permit)
+            .filter_map(|policy| Some((policy.clone(), rules.get(&policy.id().to_string())?)))
+            .map(|(policy, card)| (policy, card.rule.clone()))
+            .collect();
         let slice = Slice {
             policies: cedar_set(&mine)?,
             action,
             permits,
+            points: OnceLock::new(),
         };
         slices.insert((*name).to_owned(), slice);
     }
     Ok(slices)
+}
+
+impl Slice {
+    /// A permit that cannot be taken apart is left out: it is only missing from explanations.
+    fn points(&self) -> &[Points] {
+        self.points.get_or_init(|| {
+            self.permits
+                .iter()
+                .filter_map(|(policy, rule)| Points::of(policy, rule.clone()).ok())
+                .collect()
+        })
+    }
 }
 
 fn concerns(policy: &Policy, action: &EntityUid) -> bool {
