@@ -55,6 +55,11 @@ impl<'t> Reader<'t> {
         (line.max(1), before.chars().count() + 1)
     }
 
+    /// Whether no more errors are kept.
+    pub(super) fn is_full(&self) -> bool {
+        self.errors.len() >= CHARTER_ERRORS_MAX
+    }
+
     pub(super) fn error(&mut self, offset: usize, key: &str, message: String) {
         self.full_error(offset, key, message, String::new(), None);
     }
@@ -67,7 +72,7 @@ impl<'t> Reader<'t> {
         expected: String,
         nearest: Option<String>,
     ) {
-        if self.errors.len() >= CHARTER_ERRORS_MAX {
+        if self.is_full() {
             return;
         }
         let (line, column) = self.place(offset);
@@ -132,6 +137,10 @@ impl<'a, 'i> Table<'a, 'i> {
             let text = key.get_ref();
             if known.contains(&text.as_ref()) {
                 continue;
+            }
+            // A file of nothing but wrong keys must not be compared to the end.
+            if reader.is_full() {
+                return;
             }
             reader.full_error(
                 key.span().start,

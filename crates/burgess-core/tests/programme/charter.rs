@@ -133,6 +133,14 @@ fn hostile_nesting_and_endless_lists_end_in_errors() {
 }
 
 #[test]
+fn a_hundred_errors_are_kept_of_a_file_that_has_many_more() {
+    let wrong: String = (0..5_000).map(|n| format!("key{n} = {n}\n")).collect();
+    assert_eq!(errors(&wrong).0.len(), 100);
+    let broken = "= 1\n".repeat(5_000);
+    assert_eq!(errors(&broken).0.len(), 100);
+}
+
+#[test]
 fn a_flow_names_data_that_is_declared() {
     let text = WHOLE.replacen(
         "data = \"customer_record\", direction",
