@@ -437,7 +437,7 @@ validator = kind(schema, format_checker=kind.FORMAT_CHECKER)
 print(json.dumps([validator.is_valid(example) for example in examples]))
 "#;
 
-// R105 R106 R107 R108 R109 R110 R111 R112 R113 R114 R115 R116 R117 R118 R119 R120 R121 R122 R199
+// R105 R106 R107 R108 R109 R110 R111 R112 R113 R114 R115 R116 R117 R118 R119 R120 R121 R122
 #[test]
 fn the_published_schema_and_the_parser_accept_the_same_events() {
     let schema: Value = serde_json::from_str(EVENT_SCHEMA).unwrap();
