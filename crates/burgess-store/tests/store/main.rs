@@ -1,0 +1,8 @@
+//! The store, tested through its own doors alone.
+
+mod conformance;
+mod crash;
+mod fixture;
+mod replay;
+mod secrets;
+mod walls;
