@@ -107,6 +107,29 @@ fn long_text_around_a_value_does_not_hide_it_and_nothing_is_cleared_too_early() 
     }
 }
 
+#[test]
+fn hostile_repetition_gives_disjoint_spans_and_an_end() {
+    // A scanner that looks back or ahead without a bound would take minutes for these.
+    for piece in [
+        "-----BEGIN PRIVATE KEY-----",
+        "a@",
+        "4 ",
+        "4111 1111 1111 1111 ",
+        "secret",
+        "[[[,",
+        "\\\\",
+        "{\"a\": \"",
+        "AKIA",
+    ] {
+        let text = piece.repeat(150_000 / piece.len());
+        let spans = Scanner::default().scan(text.as_bytes());
+        assert!(
+            spans.windows(2).all(|pair| pair[0].end <= pair[1].start),
+            "{piece}"
+        );
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(256))]
 

@@ -1,5 +1,5 @@
 //! What the scanner can find: the kinds, their classes, and what they weigh before any evidence.
-//! How a kind is recognised is in `scan.rs` and `validator.rs`; what surrounds it is in `context.rs`.
+//! How a kind is recognised is in `shape/` and `validator.rs`; what surrounds it is in `context.rs`.
 
 use burgess_core::data::Classification;
 

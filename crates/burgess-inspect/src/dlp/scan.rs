@@ -1,6 +1,8 @@
 //! The scanner: one pass over the bytes for trigger bytes, a shape check at each, evidence summed
 //! up, overlaps resolved. A whole body is a stream of one chunk, so both give the same spans.
-//! The shapes themselves are in `shape.rs`.
+//! The shapes themselves are in `shape/`.
+
+use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
@@ -277,13 +279,19 @@ fn resolve(group: &[Found]) -> Vec<(&Found, Vec<&'static str>)> {
             found.start,
         )
     });
-    let mut chosen: Vec<(&Found, Vec<&'static str>)> = Vec::new();
+    // By start, and without overlaps among themselves: the last that starts before a candidate ends is
+    // the only one that needs a look, so a long chain of overlaps stays cheap.
+    let mut chosen: BTreeMap<usize, (&Found, Vec<&'static str>)> = BTreeMap::new();
     for found in order {
         let winner = chosen
-            .iter_mut()
-            .find(|(taken, _)| found.start < taken.end && taken.start < found.end);
+            .range_mut(..found.end)
+            .next_back()
+            .map(|(_, winner)| winner)
+            .filter(|(taken, _)| found.start < taken.end);
         match winner {
-            None => chosen.push((found, Vec::new())),
+            None => {
+                chosen.insert(found.start, (found, Vec::new()));
+            }
             Some((taken, others)) => {
                 let name = found.kind.name();
                 if found.kind != taken.kind && !others.contains(&name) {
@@ -292,8 +300,7 @@ fn resolve(group: &[Found]) -> Vec<(&Found, Vec<&'static str>)> {
             }
         }
     }
-    chosen.sort_by_key(|(found, _)| found.start);
-    chosen
+    chosen.into_values().collect()
 }
 
 /// Decibans to a probability with three decimals.
