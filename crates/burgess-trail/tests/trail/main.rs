@@ -1,0 +1,6 @@
+//! The projection, tested against the events themselves.
+
+mod figures;
+mod fixture;
+mod rebuild;
+mod search;
