@@ -66,13 +66,13 @@ impl Unauthenticated {
 }
 
 impl Caller {
-    /// Checks the credential of a request for the connector of `audience`.
+    /// Checks the credential of a request for `connector`, whose id is the one audience (`aud`).
     ///
     /// # Errors
     /// [`Unauthenticated`]; the first thing that is wrong.
     pub fn authenticate(
         headers: &HeaderMap,
-        audience: &str,
+        connector: &str,
         snapshot: &Snapshot,
         revocations: &dyn Revocations,
         now: Timestamp,
@@ -81,7 +81,7 @@ impl Caller {
         let key = snapshot.keys.get(&decoded.key_id).ok_or(Unauthenticated::UnknownKey)?;
         verify(key, &decoded.signing_input, decoded.signature)?;
         let claims = decoded.claims;
-        claims.check(now, audience, &snapshot.issuer, LEEWAY)?;
+        claims.check(now, connector, &snapshot.issuer, LEEWAY)?;
         let revoked = [
             Revocable::AccessToken(&claims.jti),
             Revocable::Credential(&claims.client_id),

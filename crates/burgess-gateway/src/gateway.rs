@@ -123,6 +123,14 @@ impl Gateway {
         }
     }
 
+    /// Counts a program that the binary's own doors refused, as the gateway counts its own: one
+    /// event per reason, source prefix and minute.
+    pub fn refused_client(&self, peer: IpAddr, reason: &'static str) {
+        if let Ok(now) = (self.ambient.now)() {
+            self.anonymous.note(peer, reason, now);
+        }
+    }
+
     async fn flush(&self, until: Option<Timestamp>, now: Timestamp) {
         for aggregate in self.anonymous.take(until) {
             let recorded = match self.event_id() {
@@ -166,9 +174,8 @@ impl Gateway {
             .map_err(|e| self.unknown(peer, now, Refusal::new(e.status(), e.code(), e.to_string())))?;
         let snapshot = self.snapshot();
         self.check_age(&snapshot).map_err(|refusal| self.unknown(peer, now, refusal))?;
-        let audience = snapshot.audience(&route.connector);
         let caller =
-            Caller::authenticate(&request.headers, &audience, &snapshot, &*self.revocations, now)
+            Caller::authenticate(&request.headers, &route.connector, &snapshot, &*self.revocations, now)
                 .map_err(|error| {
                     let refusal = Refusal::new(StatusCode::UNAUTHORIZED, error.code(), error.to_string());
                     self.unknown(peer, now, refusal)

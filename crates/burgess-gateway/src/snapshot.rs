@@ -28,8 +28,6 @@ pub struct Snapshot {
     pub built_at: Duration,
     /// Who issues access tokens: the `iss` claim.
     pub issuer: String,
-    /// What the audience of a connector's access tokens begins with; the connector's id follows.
-    pub audience_prefix: String,
     /// Keys that access tokens may be signed with, by `kid`.
     pub keys: BTreeMap<String, VerifyingKey>,
     /// The policy set in force; without one everything is denied.
@@ -130,13 +128,6 @@ pub enum BaseUrlError {
     /// Secrets would cross the network in the clear.
     #[error("`{0}` is not encrypted and not on this machine: use https")]
     Plain(String),
-}
-
-impl Snapshot {
-    /// The one audience of access tokens for a connector: the `aud` claim.
-    pub fn audience(&self, connector: &str) -> String {
-        format!("{}{connector}", self.audience_prefix)
-    }
 }
 
 impl BaseUrl {

@@ -45,7 +45,6 @@ pub const APP: &str = "microapp-sales-quoting";
 pub const SECRET: &str = "crm-secret-0123456789";
 pub const STAGING_SECRET: &str = "crm-staging-secret-42";
 pub const ISSUER: &str = "http://127.0.0.1:8080";
-pub const AUDIENCE: &str = "urn:burgess:connector:";
 
 pub const CHARTER: &str = r#"
 schema = "burgess.charter/1"
@@ -490,7 +489,7 @@ impl World {
         AccessClaims {
             iss: ISSUER.to_owned(),
             sub: client.as_str().to_owned(),
-            aud: format!("{AUDIENCE}crm"),
+            aud: "crm".to_owned(),
             client_id: client,
             scope: scope.to_owned(),
             iat: now.as_seconds(),
@@ -607,7 +606,6 @@ impl WorldParts {
         Snapshot {
             built_at,
             issuer: ISSUER.to_owned(),
-            audience_prefix: AUDIENCE.to_owned(),
             keys: BTreeMap::from([("k1".to_owned(), key().verifying_key())]),
             policies: Arc::new(self.policies.clone()),
             apps: BTreeMap::from([(AppId::parse(APP).unwrap(), app)]),
