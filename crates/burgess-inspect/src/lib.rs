@@ -14,6 +14,6 @@ pub mod facts;
 pub mod json;
 pub mod lockfile;
 pub mod readme;
-pub mod unpack;
 pub mod sbom;
 pub mod secrets;
+pub mod unpack;
