@@ -32,13 +32,13 @@ pub enum AmbientError {
 }
 
 impl Ambient {
-    /// Starts the clocks. `offset` is added to the wall clock; it is zero but in the demo.
+    /// Starts the clocks, `span` behind the wall clock: zero but in the demo, whose history lies in the past.
     #[expect(clippy::disallowed_methods, reason = "the composition root's monotonic clock")]
-    pub fn new(offset: Span) -> Self {
+    pub fn behind(span: Span) -> Self {
         Self {
             started: Instant::now(),
             last: AtomicI64::new(0),
-            offset: AtomicI64::new(offset.as_seconds().saturating_mul(1_000_000)),
+            offset: AtomicI64::new(span.as_seconds().saturating_mul(-1_000_000)),
         }
     }
 
@@ -111,7 +111,7 @@ mod tests {
 
     #[test]
     fn event_time_never_goes_back_and_a_clock_far_behind_stops_governed_actions() {
-        let ambient = Ambient::new(Span::ZERO);
+        let ambient = Ambient::behind(Span::ZERO);
         let first = ambient.event_time().unwrap();
         ambient.observe(first.plus(Span::seconds(3)));
         assert!(ambient.event_time().unwrap() >= first.plus(Span::seconds(3)));

@@ -159,6 +159,11 @@ impl Config {
         format!("{}/{}", if self.demo { "demo" } else { "burgess" }, self.organisation)
     }
 
+    /// The ledger's folder: one shard, `main`.
+    pub fn ledger_folder(&self) -> PathBuf {
+        self.data.join("ledger").join("main")
+    }
+
     /// The issuer of access tokens.
     pub fn issuer(&self) -> String {
         format!("http://{}/{}", self.listen, self.organisation)

@@ -1,1 +1,25 @@
-fn main() {}
+//! Burgess: one binary that takes an app from request to retirement.
+//!
+//! Here is only the start: which verb was called, and what its exit code is.
+
+mod ambient;
+mod cli;
+mod config;
+mod demo;
+mod http;
+mod identity;
+mod jobs;
+mod kms;
+mod operations;
+mod serve;
+mod server;
+mod web;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+fn main() -> ExitCode {
+    let cli = cli::Cli::parse();
+    cli::run::run(cli.verb)
+}

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use axum::http::StatusCode;
+use burgess_core::audit::Event;
 use burgess_core::connector::Catalogue;
 use burgess_core::intake::RetentionSchedule;
 use burgess_core::permit::Permit;
@@ -24,6 +25,9 @@ use crate::config::Config;
 use crate::http::problem::Problem;
 use crate::identity::revoked::Revoked;
 use crate::kms::ring::KeyRing;
+
+/// The source of events that change no state and so pass no outbox.
+const DIRECT: &str = "console";
 
 /// All parts of the running server; one for the life of the process.
 pub struct Server {
@@ -55,6 +59,8 @@ pub struct Server {
     pub revoked: Arc<Revoked>,
     /// The gateway's snapshot is exchanged through this.
     pub gateway: Arc<burgess_gateway::Gateway>,
+    /// Drafts between a verdict and its form.
+    pub drafts: crate::web::Drafts,
     /// One drainer at a time.
     pub draining: Mutex<()>,
     /// One projector at a time.
@@ -80,6 +86,33 @@ impl Server {
         crate::jobs::drain::drain(self).await?;
         self.revoke(&revoked);
         crate::jobs::snapshot::refresh(self).await?;
+        Ok(())
+    }
+
+    /// Records an event that changes no state. Durable when it answers.
+    pub async fn record(&self, event: Event) -> Result<(), Problem> {
+        let seed = self.ambient.random().map_err(|e| Problem::internal(&e))?;
+        match self.journal.record(event, DIRECT, None, seed).await {
+            Ok(_) => Ok(()),
+            Err(cause) => {
+                tracing::error!(%cause, "an event could not be recorded");
+                Err(unwritable())
+            }
+        }
+    }
+
+    /// What was revoked before the start.
+    pub async fn load_revoked(&self) -> Result<(), burgess_store::StoreError> {
+        use burgess_core::credential::CredentialState;
+        use burgess_core::lifecycle::State;
+        for held in self.store.credentials_in(CredentialState::Revoked).await? {
+            self.revoked.credential(held.record.id);
+        }
+        for app in self.store.apps(&burgess_store::AppFilter::default()).await? {
+            if matches!(app.state, State::Quarantined | State::Retired) {
+                self.revoked.app(app.id);
+            }
+        }
         Ok(())
     }
 

@@ -2,6 +2,11 @@
 //!
 //! One file per group of verbs. Exit codes: 0 yes, 1 no, 2 the call or its input was wrong.
 
+pub mod host;
+pub mod local;
+pub mod remote;
+pub mod run;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};

@@ -95,6 +95,8 @@ impl IntoResponse for Problem {
         };
         let mut response = (self.status, Json(body)).into_response();
         response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        // For browsers a page is made of it, by `web::problem_pages`.
+        response.extensions_mut().insert(self);
         response
     }
 }

@@ -16,8 +16,8 @@ use crate::ambient::{Ambient, AmbientError};
 /// The source that numbers what the store's outbox hands to the ledger.
 pub const CONTROL: &str = "control";
 
-/// An event that is being filled in.
-#[derive(Clone, Debug)]
+/// An event that is being filled in. Not to be cloned: each event has an id of its own.
+#[derive(Debug)]
 pub struct Draft {
     event: Event,
 }
@@ -60,6 +60,13 @@ impl Draft {
         self.event.actor_role = caller.role.as_str().to_owned();
         self.event.ip_address = caller.ip_address.clone();
         self.event.user_agent = caller.user_agent.clone();
+        self
+    }
+
+    /// An app did it, with this credential.
+    pub fn app_acts(mut self, credential: &burgess_core::id::CredentialId) -> Self {
+        self.event.actor_id = credential.to_string();
+        self.event.actor_role = "app".to_owned();
         self
     }
 

@@ -14,6 +14,7 @@ pub mod people;
 pub mod promote;
 pub mod report;
 pub mod retire;
+pub mod secrets;
 pub mod review;
 pub mod telemetry;
 pub mod trail;

@@ -78,7 +78,7 @@ impl Frame {
             role_title: "",
             nav: Vec::new(),
             demo: server.config.demo,
-            no_policy: server.policies.load().is_empty(),
+            no_policy: !server.policies.load().is_loaded(),
             read_only: !server.ledger.is_writable(),
             today: server.ambient.now().date(),
             trust_line: "Trail: not witnessed, the operator could rewrite history.",

@@ -172,7 +172,10 @@ pub fn verdict(score: &Score, route: &Route, path: &[PathStep], missing: Vec<Mis
             .map(|step| StepView {
                 change: step.change.clone(),
                 score_after: step.score_after,
-                route_after: route_words(&step.route_after),
+                route_after: match step.route_after {
+                    Lane::Auto => "approved automatically".to_owned(),
+                    Lane::Review => "a reviewer decides".to_owned(),
+                },
             })
             .collect(),
         missing,
@@ -303,4 +306,17 @@ pub fn next_step(app: &App, request: Option<&Request>, now: Timestamp) -> String
 /// An environment's name.
 pub const fn environment(environment: Environment) -> &'static str {
     environment.as_str()
+}
+
+/// What stands in the score's place before there is a request.
+pub fn no_verdict() -> VerdictView {
+    VerdictView {
+        score: 0,
+        band: "no",
+        tone: "",
+        route: "No request yet.".to_owned(),
+        addends: Vec::new(),
+        path: Vec::new(),
+        missing: Vec::new(),
+    }
 }

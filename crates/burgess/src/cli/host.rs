@@ -1,0 +1,217 @@
+//! Verbs of the machine itself: a running server is asked through a socket in its data
+//! folder, which only its owner can open; a stopped one is opened for the moment.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use burgess_core::app::Environment;
+use burgess_core::id::Email;
+use burgess_core::roles::Role;
+use burgess_core::time::Span;
+use serde::{Deserialize, Serialize};
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::net::{UnixListener, UnixStream};
+
+use super::run::{Failure, Outcome, config, key, say};
+use super::{AdvisoriesVerb, Format, Place};
+use crate::config::Config;
+use crate::operations::people::{self, Invited};
+use crate::operations::secrets;
+use crate::serve;
+use crate::server::Server;
+
+/// Longest question: an address, a role, a secret.
+const LINE_BYTES_MAX: u64 = 64 * 1024;
+
+/// What the machine's owner may ask.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(tag = "ask", rename_all = "snake_case")]
+pub enum Ask {
+    /// A one-time link.
+    Invite {
+        /// Whom.
+        email: Email,
+        /// Their name.
+        name: String,
+        /// Their role.
+        role: Role,
+        /// Their manager.
+        manager: Option<Email>,
+        /// Their unit.
+        unit: String,
+    },
+    /// A connector's secret.
+    Secret {
+        /// Which connector.
+        connector: String,
+        /// For which environment.
+        environment: Environment,
+        /// The secret.
+        secret: String,
+    },
+}
+
+#[derive(Serialize, Deserialize)]
+struct Reply {
+    said: Option<String>,
+    failed: Option<String>,
+}
+
+async fn answer(server: &Server, ask: Ask) -> Result<String, String> {
+    match ask {
+        Ask::Invite { email, name, role, manager, unit } => {
+            let secret = people::invite(server, Invited { email: email.clone(), name, role, manager, unit }).await.map_err(|p| p.detail)?;
+            Ok(format!("{role} {email} http://{}/sign-in/{secret}", server.config.listen))
+        }
+        Ask::Secret { connector, environment, secret } => {
+            secrets::set(server, &connector, environment, secret.as_bytes()).await.map_err(|p| p.detail)?;
+            Ok(format!("stored the secret of `{connector}` for {environment}, sealed"))
+        }
+    }
+}
+
+/// The socket of a running server.
+pub struct Invitations {
+    path: PathBuf,
+}
+
+fn socket(config: &Config) -> PathBuf {
+    config.data.join("burgess.sock")
+}
+
+impl Invitations {
+    /// For the server of this configuration.
+    pub fn new(config: &Config) -> Self {
+        Self { path: socket(config) }
+    }
+
+    /// Answers questions until the server stops.
+    pub async fn listen(self, server: Arc<Server>) {
+        // Whoever holds the folder's lock is the only server; what is left is a dead one's.
+        if std::fs::remove_file(&self.path).is_ok() {
+            tracing::debug!("an old socket was removed");
+        }
+        let listener = match bind(&self.path) {
+            Ok(listener) => listener,
+            Err(cause) => {
+                tracing::error!(%cause, path = %self.path.display(), "`burgess invite` will not reach this server");
+                return;
+            }
+        };
+        while let Ok((stream, _)) = listener.accept().await {
+            if let Err(cause) = serve_one(&server, stream).await {
+                tracing::warn!(%cause, "a question on the socket was not answered");
+            }
+        }
+    }
+}
+
+fn bind(path: &Path) -> std::io::Result<UnixListener> {
+    use std::os::unix::fs::PermissionsExt as _;
+    let listener = UnixListener::bind(path)?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
+    Ok(listener)
+}
+
+async fn serve_one(server: &Server, stream: UnixStream) -> std::io::Result<()> {
+    use tokio::io::AsyncReadExt as _;
+    let (read, mut write) = stream.into_split();
+    let mut line = String::new();
+    BufReader::new(read.take(LINE_BYTES_MAX)).read_line(&mut line).await?;
+    let reply = match serde_json::from_str::<Ask>(&line) {
+        Ok(ask) => match answer(server, ask).await {
+            Ok(said) => Reply { said: Some(said), failed: None },
+            Err(failed) => Reply { said: None, failed: Some(failed) },
+        },
+        Err(error) => Reply { said: None, failed: Some(format!("the question cannot be read: {error}")) },
+    };
+    let text = serde_json::to_string(&reply)?;
+    write.write_all(text.as_bytes()).await?;
+    write.write_all(b"\n").await
+}
+
+/// Asks the running server, or opens the folder for the moment when none runs.
+pub async fn ask(config: &Config, ask: Ask) -> Result<String, Failure> {
+    if let Ok(mut stream) = UnixStream::connect(socket(config)).await {
+        let line = serde_json::to_string(&ask)?;
+        stream.write_all(line.as_bytes()).await?;
+        stream.write_all(b"\n").await?;
+        let mut reply = String::new();
+        BufReader::new(stream).read_line(&mut reply).await?;
+        let reply: Reply = serde_json::from_str(&reply)?;
+        return match (reply.said, reply.failed) {
+            (Some(said), _) => Ok(said),
+            (None, failed) => Err(Failure(failed.unwrap_or_else(|| "the server gave no answer".to_owned()))),
+        };
+    }
+    let key = key(config)?;
+    let server = serve::open(config.clone(), key, Span::ZERO).await?;
+    let said = answer(&server, ask).await.map_err(Failure);
+    server.ledger.close();
+    server.store.close().await;
+    said
+}
+
+/// One thing that is missing or unsafe.
+#[derive(Serialize)]
+struct Symptom {
+    what: String,
+    fix: String,
+}
+
+/// What is missing or unsafe, each with its fix.
+pub fn doctor(place: &Place, format: Format) -> Outcome {
+    let mut found = Vec::new();
+    let mut note = |what: String, fix: &str| found.push(Symptom { what, fix: fix.to_owned() });
+    match config(place) {
+        Err(Failure(error)) => note(error, "mend the configuration"),
+        Ok(config) => {
+            if let Err(Failure(error)) = key(&config) {
+                note(error, "run `burgess keygen PATH`, then start with `--kek-file PATH`");
+            }
+            folder_mode(&config.data, &mut note);
+            let archives = std::fs::read_dir(config.data.join("advisories")).map(Iterator::count).unwrap_or_default();
+            if archives == 0 {
+                note("no advisories are loaded, so no vulnerability can be found".to_owned(), "run `burgess advisories sync --from PyPI.zip npm.zip`");
+            }
+            if config.connectors.is_empty() {
+                note("no connector has an address, so no call can leave".to_owned(), "add [[connector]] entries to burgess.toml");
+            }
+            note("no witness cosigns the ledger: the operator could rewrite history".to_owned(), "keep checkpoints elsewhere and verify with `--old`");
+        }
+    }
+    match format {
+        Format::Json => say(&format!("{}\n", serde_json::to_string_pretty(&found)?)),
+        _ if found.is_empty() => say("nothing is missing or unsafe\n"),
+        _ => found.iter().for_each(|s| say(&format!("{}\n  fix: {}\n", s.what, s.fix))),
+    }
+    Ok(found.is_empty())
+}
+
+fn folder_mode(data: &Path, note: &mut impl FnMut(String, &str)) {
+    use std::os::unix::fs::PermissionsExt as _;
+    if let Ok(meta) = std::fs::metadata(data)
+        && meta.permissions().mode() & 0o077 != 0
+    {
+        note(format!("`{}` can be read by others", data.display()), "run `chmod 700` on it");
+    }
+}
+
+/// Copies OSV archives into the data folder, after reading each.
+pub fn advisories(verb: AdvisoriesVerb) -> Outcome {
+    let AdvisoriesVerb::Sync { from, place } = verb;
+    let config = config(&place)?;
+    let folder = config.data.join("advisories");
+    std::fs::create_dir_all(&folder)?;
+    for path in from {
+        let bytes = std::fs::read(&path).map_err(|e| Failure(format!("`{}` cannot be read: {e}", path.display())))?;
+        burgess_inspect::advisories::Database::from_zip(&bytes).map_err(|e| Failure(format!("`{}`: {e}", path.display())))?;
+        let name = path.file_name().ok_or_else(|| Failure(format!("`{}` is not a file", path.display())))?;
+        let to = folder.join(name);
+        let new = to.with_extension("new");
+        std::fs::write(&new, &bytes)?;
+        std::fs::rename(&new, &to)?;
+        say(&format!("{} is in place; a running server reads it at its next start\n", to.display()));
+    }
+    Ok(true)
+}
