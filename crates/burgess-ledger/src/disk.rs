@@ -120,6 +120,15 @@ impl Directory {
     }
 }
 
+impl Drop for Directory {
+    fn drop(&mut self) {
+        // Closing is not enough: a process that is just being started may hold a copy of the
+        // descriptor, and the lock with it, until it has replaced itself. Nothing can be done
+        // about an error here, and the lock ends with the process at the latest.
+        let _unlocked = flock(&self.lock, FlockOperation::Unlock);
+    }
+}
+
 impl DiskFile for File {
     fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
         self.write_all_at(bytes, offset)

@@ -161,6 +161,27 @@ fn a_second_opening_of_the_same_folder_is_refused() {
 }
 
 #[test]
+fn a_folder_is_free_once_its_ledger_is_dropped_even_while_processes_are_started() {
+    let stop = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+                std::process::Command::new("true").status().unwrap();
+            }
+        });
+        let folder = tempfile::tempdir().unwrap();
+        for _ in 0..60 {
+            let opened = Ledger::open(folder.path(), ORIGIN, signer(), options());
+            if opened.is_err() {
+                stop.store(true, std::sync::atomic::Ordering::Relaxed);
+            }
+            drop(opened.unwrap());
+        }
+        stop.store(true, std::sync::atomic::Ordering::Relaxed);
+    });
+}
+
+#[test]
 fn a_closed_ledger_has_published_everything_refuses_appends_and_still_reads() {
     let folder = tempfile::tempdir().unwrap();
     let ledger = open(folder.path());
