@@ -8,12 +8,13 @@ mod catalogue;
 use std::collections::{BTreeMap, BTreeSet};
 
 use burgess_core::data::Classification;
+use burgess_core::evidence::ArtifactFacts;
 use burgess_core::id::AppId;
 
 pub use catalogue::{Known, Lookup, known};
 
 use crate::error::shown;
-use crate::facts::{Facts, class_of_hint, comes_with_platform};
+use crate::facts::{Connectivity, Facts, class_of_hint, comes_with_platform};
 
 /// What is known before the export is read: from the form, the command line or the
 /// signed-in developer. It is taken over as it is; `charter check` judges it.
@@ -57,6 +58,44 @@ pub fn charter_draft(facts: &Facts, given: &Given, lookup: &Lookup<'_>) -> Strin
     draft.rest();
     draft.out
 }
+
+/// What the artifact shows, as the evidence of the programme has it. Connectors are named
+/// by the catalogue; packages that are the platform itself are not third-party code.
+pub fn artifact_facts(facts: &Facts, lookup: &Lookup<'_>) -> ArtifactFacts {
+    let shown = facts.risk_inputs();
+    let mut out = ArtifactFacts {
+        platform: facts.platform.as_str().to_owned(),
+        external_hosts: facts.external_hosts.clone(),
+        data: (!facts.data_hints.is_empty() || !facts.secrets.is_empty())
+            .then_some(shown.classification),
+        third_party_code: shown.third_party_code,
+        capabilities: facts.capabilities.clone(),
+        ..ArtifactFacts::default()
+    };
+    out.packages = facts
+        .packages
+        .iter()
+        .filter(|purl| !comes_with_platform(purl))
+        .cloned()
+        .collect();
+    for connector in &facts.connectors {
+        match known(connector, lookup) {
+            Known::Service(id) => out.connectors.push(id),
+            Known::Unknown => out.unknown_connectors.push(connector.clone()),
+            Known::NotAService => {}
+        }
+    }
+    // What is reachable from outside, or calls where nobody can see, is an external connection.
+    if out.external_hosts.is_empty() && shown.connectivity == Connectivity::ExternalApi {
+        out.external_hosts.push(UNSEEN_HOST.to_owned());
+    }
+    out.connectors.sort();
+    out.connectors.dedup();
+    out
+}
+
+/// Stands for a host that the artifact does not name.
+pub const UNSEEN_HOST: &str = "unknown-host";
 
 struct Draft<'a> {
     facts: &'a Facts,
@@ -138,7 +177,7 @@ impl Draft<'_> {
             (None, true) => self.known(
                 "name",
                 &quoted("Unnamed app"),
-                "? the export has no name: what do people call it",
+                "check: the export has no name: what do people call it",
             ),
         }
         self.given(
@@ -190,7 +229,7 @@ impl Draft<'_> {
     fn data(&mut self) {
         let hints = self.facts.data_hints.clone();
         if hints.is_empty() {
-            self.line("\n# ? Which data does it touch? The export shows none. For each kind:");
+            self.line("\n# Which data does it touch? The export shows none. For each kind:");
             self.line("# ? [[data]]");
             self.ask("name", "\"price_list\"", "its name in the dataset registry");
             self.ask(
@@ -219,7 +258,7 @@ impl Draft<'_> {
             self.known(
                 "classification",
                 &quoted(class.as_str()),
-                "? usual for this kind of data: what does its owner say",
+                "check: usual for this kind of data: what does its owner say",
             );
             let (actions, source) = self.actions(hint);
             self.known("actions", &array(&actions), &source);
@@ -255,7 +294,7 @@ impl Draft<'_> {
     fn connectors(&mut self) {
         let entries = self.entries();
         if entries.is_empty() {
-            self.line("\n# ? What does it connect to? The export shows nothing. For each: [[connector]] with id, methods, scopes and flows.");
+            self.line("\n# What does it connect to? The export shows nothing. For each: [[connector]] with id, methods, scopes and flows.");
         }
         for (id, entry) in entries {
             self.line("\n[[connector]]");
@@ -263,7 +302,7 @@ impl Draft<'_> {
             self.known(
                 "methods",
                 &array(&entry.methods),
-                "? all that it calls with",
+                "check: all that it calls with",
             );
             self.ask("scopes", "[\"quotes:read\"]", "which scopes it needs there");
             let flows: Vec<String> = self
@@ -291,7 +330,7 @@ impl Draft<'_> {
                     self.known(
                         "hosts",
                         &hosts,
-                        "? the export names one host: is there another for each environment",
+                        "check: the export names one host: is there another for each environment",
                     );
                 }
                 Host::Asked(why) => {
@@ -422,7 +461,7 @@ impl Draft<'_> {
             self.known(
                 "automation",
                 "[]",
-                "? shell, browser, clipboard, ui, or tools of an agent",
+                "check: shell, browser, clipboard, ui, or tools of an agent",
             );
         }
         if reads || writes {

@@ -183,7 +183,7 @@ pub enum Connectivity {
     None,
     /// Through the platform's connectors.
     SaasConnector,
-    /// To hosts of its own choice, or reachable from outside.
+    /// To hosts of its own choice.
     ExternalApi,
 }
 
@@ -376,7 +376,6 @@ impl Facts {
         }
         let direct = [
             "direct-http",
-            "listen:http",
             "dynamic-url",
             "exec",
             "custom-connector",

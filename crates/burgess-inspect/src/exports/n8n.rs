@@ -120,10 +120,10 @@ impl Reader<'_> {
         if seen.known.role.is_connector() {
             self.add(Field::Connectors, seen.kind, &type_at);
         }
-        for hint in seen.known.hints {
+        for hint in &seen.known.hints {
             self.add(Field::DataHints, hint, &type_at);
         }
-        for capability in seen.known.capabilities {
+        for capability in &seen.known.capabilities {
             self.add(Field::Capabilities, capability, &type_at);
         }
         self.credentials(seen);
