@@ -52,7 +52,7 @@ pub async fn run(data: Option<PathBuf>, listen: Option<String>, gateway: Option<
     let server = serve::open(config, Key::new(kek), HISTORY).await?;
     let customer_system = tokio::spawn(async move { axum::serve(crm_door, crm.router()).await });
     let running = tokio::spawn(serve::run(Arc::clone(&server), doors, stop));
-    let seeded = seed::organisation(&server, &api_key).await.map_err(|p| Failure(format!("{}: {}", p.code, p.detail)))?;
+    let seeded = seed::organisation(&server, &api_key).await.map_err(|p| Failure(format!("{}: {} {:?}", p.code, p.detail, p.unmet)))?;
     say(&welcome(&server, &seeded, crm_address));
     let ended = running.await?;
     customer_system.abort();

@@ -9,13 +9,13 @@ use burgess_core::lifecycle::{self, Action as Step};
 use burgess_core::permit::Permit;
 use burgess_core::policy::Action;
 use burgess_core::policy::action::{AutoApprove, DecideAsReviewer, DecideAsSecondReviewer, DecideAsSponsor, WithdrawRequest};
-use burgess_core::policy::facts::{NoContext, Principal, Verdict as VerdictFacts};
+use burgess_core::policy::facts::{CaseFacts, NoContext, Principal, Verdict as VerdictFacts};
 use burgess_core::time::Timestamp;
 use burgess_store::{Change, Versioned, Write};
 
 use super::event::{self, Draft};
-use super::{Caller, case_facts, permit, refused};
-use crate::http::problem::Problem;
+use super::{Caller, case_facts, counts_for_rules, missing, permit, refused};
+use crate::http::problem::{Missing, Problem};
 use crate::server::Server;
 
 /// What somebody decides.
@@ -51,20 +51,35 @@ pub async fn decide(server: &Server, caller: &Caller, id: &RequestId, deciding: 
         comment: deciding.comment.trim().to_owned(),
         conditions: deciding.conditions,
     };
+    let with_controls = |problem: Problem| name_controls(problem, &request);
     match deciding.capacity {
         Capacity::Reviewer => {
-            let permit = permit::<DecideAsReviewer>(server, &principal, &facts, &context, now)?;
+            let permit = permit::<DecideAsReviewer>(server, &principal, &facts, &context, now).map_err(with_controls)?;
             settle(server, Some(caller), request, app, decision, &permit, now).await
         }
         Capacity::SecondReviewer => {
-            let permit = permit::<DecideAsSecondReviewer>(server, &principal, &facts, &context, now)?;
+            let permit = permit::<DecideAsSecondReviewer>(server, &principal, &facts, &context, now).map_err(with_controls)?;
             settle(server, Some(caller), request, app, decision, &permit, now).await
         }
         Capacity::Sponsor => {
-            let permit = permit::<DecideAsSponsor>(server, &principal, &facts, &context, now)?;
+            let permit = permit::<DecideAsSponsor>(server, &principal, &facts, &context, now).map_err(with_controls)?;
             settle(server, Some(caller), request, app, decision, &permit, now).await
         }
     }
+}
+
+/// A refusal for missing controls says which, each with what would satisfy it.
+fn name_controls(mut problem: Problem, request: &Request) -> Problem {
+    use burgess_core::evidence::Status;
+    if problem.unmet.iter().any(|missing| missing.control == "approval-needs-its-controls") {
+        problem.unmet.extend(request.controls.unmet().filter_map(|control| match &control.status {
+            Status::Unmet { reason, remedy } => {
+                Some(Missing { control: control.id.as_str().to_owned(), reason: reason.clone(), remedy: remedy.clone() })
+            }
+            _ => None,
+        }));
+    }
+    problem
 }
 
 async fn load(server: &Server, id: &RequestId) -> Result<(Request, App), Problem> {
@@ -112,7 +127,9 @@ pub async fn by_rule(server: &Server, id: &RequestId) -> Result<Request, Problem
         return Ok(request);
     }
     let principal = Principal::Job("rules");
-    let permit = permit::<AutoApprove>(server, &principal, &case_facts(&request), &NoContext, now)?;
+    let open = request.state == burgess_core::intake::RequestState::Submitted;
+    let facts = CaseFacts { open, missing_controls: missing(&request, counts_for_rules), ..case_facts(&request) };
+    let permit = permit::<AutoApprove>(server, &principal, &facts, &NoContext, now)?;
     let progress = approval::auto_approve(&request, terms(server, &request)?, now).map_err(|r| refused(&r))?;
     let note = |draft: Draft| draft.answered("approve").context("capacity", "rules");
     carry_out(server, None, request, app, progress, &permit, now, &note).await

@@ -24,7 +24,8 @@ use std::collections::BTreeSet;
 
 use axum::http::StatusCode;
 use burgess_core::app::App;
-use burgess_core::evidence::Refusal;
+use burgess_core::approval::REQUIRED;
+use burgess_core::evidence::{ControlId, Refusal};
 use burgess_core::id::Email;
 use burgess_core::permit::Permit;
 use burgess_core::policy::facts::{AppFacts, CaseFacts, Person, Principal};
@@ -148,7 +149,21 @@ pub fn owners(app: &App) -> BTreeSet<Email> {
     std::iter::once(app.owner.clone()).chain(app.second_owner.clone()).collect()
 }
 
-/// The facts of a request, as policy sees them.
+/// Unmet controls of a request, of those that count.
+pub fn missing(request: &burgess_core::intake::Request, counts: impl Fn(ControlId) -> bool) -> BTreeSet<String> {
+    request.controls.unmet().filter(|control| counts(control.id)).map(|control| control.id.as_str().to_owned()).collect()
+}
+
+/// Whether a control must be there before the rules approve alone; the others stop gates later on.
+pub const fn counts_for_rules(id: ControlId) -> bool {
+    !matches!(
+        id,
+        ControlId::Tests | ControlId::StaticChecks | ControlId::TimingDocumented | ControlId::TimingReport | ControlId::RemediationInTime
+    )
+}
+
+/// The facts of a request, as policy sees them. Before people approve, the controls of
+/// [`REQUIRED`] must be there; what else is missing they see, and the gates stop.
 pub fn case_facts(request: &burgess_core::intake::Request) -> CaseFacts {
     use burgess_core::approval::{Capacity, Verdict};
     let app = &request.charter.app;
@@ -180,6 +195,6 @@ pub fn case_facts(request: &burgess_core::intake::Request) -> CaseFacts {
             .map_or(0, |addend| addend.points),
         agent: request.charter.capabilities.agent || request.facts.agent,
         capabilities: !request.charter.capabilities.is_empty(),
-        missing_controls: request.controls.unmet().map(|control| control.id.as_str().to_owned()).collect(),
+        missing_controls: missing(request, |id| REQUIRED.contains(&id)),
     }
 }

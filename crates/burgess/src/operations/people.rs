@@ -76,8 +76,7 @@ pub async fn invite(server: &Server, invited: Invited) -> Result<String, Problem
     }
     let link = Invite { secret_digest: digest(&secret), person: invited.email, created_at: now, expires_at: now.plus(LINK_LIFETIME), used_at: None };
     let made = start(server, &permit, now)?
-        .did(ActionType::Create, "invite", &link.secret_digest.to_string())
-        .moved(None, link.state());
+        .did(ActionType::Create, "invite", &link.secret_digest.to_string());
     let writes = vec![
         Write { changes: vec![Change::Person(change)], event: bound.done() },
         Write { changes: vec![Change::Invite(Versioned::new(link))], event: made.done() },
