@@ -136,11 +136,11 @@ try {
   };
 
   await check("a_dropped_export_gets_its_verdict_within_three_seconds", async () => {
-    await as(/developer/i, {}, (context) => drop(context, demo.origin, examples, true));
+    await as(/developer/i, {}, (context) => drop(context, demo, examples, true));
   });
 
   await check("a_chosen_export_gets_its_verdict_without_script", async () => {
-    await as(/developer/i, { javaScriptEnabled: false }, (context) => drop(context, demo.origin, examples, false));
+    await as(/developer/i, { javaScriptEnabled: false }, (context) => drop(context, demo, examples, false));
   });
 
   await check("a_stolen_export_is_blocked_and_on_the_open_trail_page_within_two_seconds", async () => {
