@@ -27,13 +27,18 @@ pub enum AmbientError {
     #[error("the machine gives no random bytes: {0}")]
     Random(String),
     /// The clock went back.
-    #[error("the wall clock is {0} behind the last recorded event: set it right (for example with an NTP service), then try again")]
+    #[error(
+        "the wall clock is {0} behind the last recorded event: set it right (for example with an NTP service), then try again"
+    )]
     ClockBehind(Span),
 }
 
 impl Ambient {
     /// Starts the clocks, `span` behind the wall clock: zero but in the demo, whose history lies in the past.
-    #[expect(clippy::disallowed_methods, reason = "the composition root's monotonic clock")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the composition root's monotonic clock"
+    )]
     pub fn behind(span: Span) -> Self {
         Self {
             started: Instant::now(),
@@ -42,9 +47,14 @@ impl Ambient {
         }
     }
 
-    #[expect(clippy::disallowed_methods, reason = "the composition root's wall clock")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the composition root's wall clock"
+    )]
     fn wall(&self) -> i64 {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let since = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
         i64::try_from(since.as_micros())
             .unwrap_or(i64::MAX)
             .saturating_add(self.offset.load(Ordering::Acquire))
@@ -95,7 +105,9 @@ impl Ambient {
         let mut random = [0u8; 10];
         getrandom::fill(&mut random).map_err(|e| AmbientError::Random(e.to_string()))?;
         let millis = u64::try_from(self.now().as_micros().max(0) / 1_000).unwrap_or_default();
-        Ok(uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid().as_u128())
+        Ok(uuid::Builder::from_unix_timestamp_millis(millis, &random)
+            .into_uuid()
+            .as_u128())
     }
 
     /// 256 random bits as URL-safe text: the secret of a session, a link or a client.
@@ -116,7 +128,10 @@ mod tests {
         ambient.observe(first.plus(Span::seconds(3)));
         assert!(ambient.event_time().unwrap() >= first.plus(Span::seconds(3)));
         ambient.observe(first.plus(Span::minutes(10)));
-        assert!(matches!(ambient.event_time(), Err(AmbientError::ClockBehind(_))));
+        assert!(matches!(
+            ambient.event_time(),
+            Err(AmbientError::ClockBehind(_))
+        ));
         assert!(ambient.now() >= first.plus(Span::minutes(10)));
     }
 }

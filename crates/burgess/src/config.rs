@@ -100,10 +100,14 @@ pub enum ConfigError {
     #[error("`{0}` is not an address: write it as 127.0.0.1:8080")]
     Address(String),
     /// Not the loopback.
-    #[error("`{0}` can be reached from other machines, and no identity provider is configured: listen on 127.0.0.1")]
+    #[error(
+        "`{0}` can be reached from other machines, and no identity provider is configured: listen on 127.0.0.1"
+    )]
     Outside(SocketAddr),
     /// A connector's address is not safe.
-    #[error("connector `{id}`: `{base_url}` must begin with https://, or with http:// to 127.0.0.1")]
+    #[error(
+        "connector `{id}`: `{base_url}` must begin with https://, or with http:// to 127.0.0.1"
+    )]
     Connector {
         /// The connector.
         id: String,
@@ -116,7 +120,10 @@ pub enum ConfigError {
 }
 
 /// A variable of the environment; only `CREDENTIALS_DIRECTORY`, `XDG_CONFIG_HOME`, `HOME` and `RUST_LOG` are ever asked for.
-#[expect(clippy::disallowed_methods, reason = "the one place where the environment is read")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one place where the environment is read"
+)]
 pub fn environment(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
@@ -129,21 +136,44 @@ impl Config {
             None if Path::new("burgess.toml").exists() => read(Path::new("burgess.toml"))?,
             None => File::default(),
         };
-        let listen = address(flags.listen.as_deref().or(file.listen.as_deref()).unwrap_or(LISTEN))?;
-        let gateway = address(flags.gateway.as_deref().or(file.gateway.as_deref()).unwrap_or(GATEWAY))?;
+        let listen = address(
+            flags
+                .listen
+                .as_deref()
+                .or(file.listen.as_deref())
+                .unwrap_or(LISTEN),
+        )?;
+        let gateway = address(
+            flags
+                .gateway
+                .as_deref()
+                .or(file.gateway.as_deref())
+                .unwrap_or(GATEWAY),
+        )?;
         let organisation = file.organisation.unwrap_or_else(|| "local".to_owned());
         let named = (1..=40).contains(&organisation.len())
-            && organisation.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'.');
+            && organisation
+                .bytes()
+                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'.');
         if !named {
             return Err(ConfigError::Organisation(organisation));
         }
         for host in &file.connector {
             check_base_url(host)?;
         }
-        let from_credentials = || environment("CREDENTIALS_DIRECTORY").map(|d| Path::new(&d).join("burgess-kek"));
-        let kek_file = flags.kek_file.clone().or(file.kek_file).or_else(from_credentials);
+        let from_credentials =
+            || environment("CREDENTIALS_DIRECTORY").map(|d| Path::new(&d).join("burgess-kek"));
+        let kek_file = flags
+            .kek_file
+            .clone()
+            .or(file.kek_file)
+            .or_else(from_credentials);
         Ok(Self {
-            data: flags.data.clone().or(file.data).unwrap_or_else(|| PathBuf::from("burgess-data")),
+            data: flags
+                .data
+                .clone()
+                .or(file.data)
+                .unwrap_or_else(|| PathBuf::from("burgess-data")),
             listen,
             gateway,
             organisation,
@@ -156,7 +186,11 @@ impl Config {
 
     /// The ledger's origin and the issuer's name: `burgess/<organisation>` or `demo/<organisation>`.
     pub fn origin(&self) -> String {
-        format!("{}/{}", if self.demo { "demo" } else { "burgess" }, self.organisation)
+        format!(
+            "{}/{}",
+            if self.demo { "demo" } else { "burgess" },
+            self.organisation
+        )
     }
 
     /// The ledger's folder: one shard, `main`.
@@ -171,27 +205,45 @@ impl Config {
 }
 
 fn read(path: &Path) -> Result<File, ConfigError> {
-    let failed = |cause| ConfigError::Read { path: path.to_owned(), cause };
+    let failed = |cause| ConfigError::Read {
+        path: path.to_owned(),
+        cause,
+    };
     if std::fs::metadata(path).map_err(failed)?.len() > CONFIG_BYTES_MAX {
         return Err(ConfigError::Large(path.to_owned()));
     }
     let text = std::fs::read_to_string(path).map_err(failed)?;
-    toml::from_str(&text).map_err(|e| ConfigError::Shape { path: path.to_owned(), cause: e.to_string() })
+    toml::from_str(&text).map_err(|e| ConfigError::Shape {
+        path: path.to_owned(),
+        cause: e.to_string(),
+    })
 }
 
 /// Reads an address and refuses what others can reach: without an identity provider
 /// the only proof of who somebody is, is being on this machine.
 pub fn address(text: &str) -> Result<SocketAddr, ConfigError> {
-    let address: SocketAddr = text.parse().map_err(|_| ConfigError::Address(text.to_owned()))?;
-    if address.ip().is_loopback() { Ok(address) } else { Err(ConfigError::Outside(address)) }
+    let address: SocketAddr = text
+        .parse()
+        .map_err(|_| ConfigError::Address(text.to_owned()))?;
+    if address.ip().is_loopback() {
+        Ok(address)
+    } else {
+        Err(ConfigError::Outside(address))
+    }
 }
 
 /// Plain HTTP only to this machine (R80).
 pub fn check_base_url(host: &ConnectorHost) -> Result<(), ConfigError> {
-    let bad = || ConfigError::Connector { id: host.id.clone(), base_url: host.base_url.clone() };
+    let bad = || ConfigError::Connector {
+        id: host.id.clone(),
+        base_url: host.base_url.clone(),
+    };
     let uri: http::Uri = host.base_url.parse().map_err(|_| bad())?;
     let name = uri.host().ok_or_else(bad)?;
-    let loopback = name.trim_matches(['[', ']']).parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback());
+    let loopback = name
+        .trim_matches(['[', ']'])
+        .parse::<IpAddr>()
+        .is_ok_and(|ip| ip.is_loopback());
     match uri.scheme_str() {
         Some("https") => Ok(()),
         Some("http") if loopback => Ok(()),
@@ -206,23 +258,52 @@ mod tests {
     // R80
     #[test]
     fn plain_http_reaches_only_this_machine() {
-        let host = |url: &str| ConnectorHost { id: "crm".into(), environment: "sandbox".into(), base_url: url.into() };
-        for good in ["https://crm.example", "http://127.0.0.1:9", "http://[::1]:9/base"] {
+        let host = |url: &str| ConnectorHost {
+            id: "crm".into(),
+            environment: "sandbox".into(),
+            base_url: url.into(),
+        };
+        for good in [
+            "https://crm.example",
+            "http://127.0.0.1:9",
+            "http://[::1]:9/base",
+        ] {
             assert!(check_base_url(&host(good)).is_ok(), "{good}");
         }
-        for bad in ["http://crm.example", "http://127.0.0.1.example", "ftp://127.0.0.1", "crm", ""] {
+        for bad in [
+            "http://crm.example",
+            "http://127.0.0.1.example",
+            "ftp://127.0.0.1",
+            "crm",
+            "",
+        ] {
             assert!(check_base_url(&host(bad)).is_err(), "{bad}");
         }
         assert!(address("127.0.0.1:0").is_ok());
-        assert!(matches!(address("0.0.0.0:8080"), Err(ConfigError::Outside(_))));
+        assert!(matches!(
+            address("0.0.0.0:8080"),
+            Err(ConfigError::Outside(_))
+        ));
     }
 
     #[test]
     fn an_unknown_key_is_refused_with_its_line() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("burgess.toml");
-        std::fs::write(&path, "organisation = \"acme\"\nlissten = \"127.0.0.1:1\"\n").unwrap();
-        let error = Config::load(&Flags { config: Some(path), ..Flags::default() }).unwrap_err().to_string();
-        assert!(error.contains("line 2") && error.contains("lissten"), "{error}");
+        std::fs::write(
+            &path,
+            "organisation = \"acme\"\nlissten = \"127.0.0.1:1\"\n",
+        )
+        .unwrap();
+        let error = Config::load(&Flags {
+            config: Some(path),
+            ..Flags::default()
+        })
+        .unwrap_err()
+        .to_string();
+        assert!(
+            error.contains("line 2") && error.contains("lissten"),
+            "{error}"
+        );
     }
 }

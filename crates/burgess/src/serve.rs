@@ -45,7 +45,9 @@ pub enum StartError {
     #[error("{0}")]
     Open(String),
     /// An address could not be bound.
-    #[error("`{address}` cannot be listened on: {cause}; stop what uses it, or choose another with {flag}")]
+    #[error(
+        "`{address}` cannot be listened on: {cause}; stop what uses it, or choose another with {flag}"
+    )]
     Bind {
         /// The address.
         address: SocketAddr,
@@ -61,15 +63,31 @@ fn open_error(error: impl std::fmt::Display) -> StartError {
 }
 
 /// Opens the data folder and puts the parts together; serves nothing yet.
-pub async fn open(config: Config, kek: Key, offset_behind: Span) -> Result<Arc<Server>, StartError> {
+pub async fn open(
+    config: Config,
+    kek: Key,
+    offset_behind: Span,
+) -> Result<Arc<Server>, StartError> {
     make_folder(&config.data)?;
     let ambient = Arc::new(Ambient::behind(offset_behind));
-    let store = Arc::new(Store::open(&config.data, ambient.now()).await.map_err(open_error)?);
+    let store = Arc::new(
+        Store::open(&config.data, ambient.now())
+            .await
+            .map_err(open_error)?,
+    );
     let keys = Arc::new(KeyRing::open(&config.data.join("keys"), kek).map_err(open_error)?);
     let ledger = open_ledger(&config, &keys)?;
-    let vault: Arc<dyn Vault> = Arc::new(Subjects::new(Arc::clone(&store), Arc::clone(&keys), Arc::clone(&ambient)));
+    let vault: Arc<dyn Vault> = Arc::new(Subjects::new(
+        Arc::clone(&store),
+        Arc::clone(&keys),
+        Arc::clone(&ambient),
+    ));
     let journal = Journal::new(ledger.clone(), vault);
-    let trail = Arc::new(Trail::open(&config.data.join("trail.db")).await.map_err(open_error)?);
+    let trail = Arc::new(
+        Trail::open(&config.data.join("trail.db"))
+            .await
+            .map_err(open_error)?,
+    );
     let revoked = Arc::new(Revoked::default());
     let policies = Arc::new(default_set().map_err(open_error)?);
     let catalogue = catalogue(&config)?;
@@ -109,14 +127,20 @@ pub async fn open(config: Config, kek: Key, offset_behind: Span) -> Result<Arc<S
 
 /// What was committed before a crash goes into the ledger now: the normal path, run at start.
 async fn recover(server: &Server) -> Result<(), StartError> {
-    jobs::drain::drain(server).await.map_err(|p| StartError::Open(p.detail))?;
-    jobs::project::project(server).await.map_err(|p| StartError::Open(p.detail))?;
+    jobs::drain::drain(server)
+        .await
+        .map_err(|p| StartError::Open(p.detail))?;
+    jobs::project::project(server)
+        .await
+        .map_err(|p| StartError::Open(p.detail))?;
     if let Some(newest) = server.trail.newest_time().await.map_err(open_error)? {
         server.ambient.observe(newest);
     }
     activate_policy(server).await?;
     server.load_revoked().await.map_err(open_error)?;
-    jobs::snapshot::refresh(server).await.map_err(|p| StartError::Open(p.detail))
+    jobs::snapshot::refresh(server)
+        .await
+        .map_err(|p| StartError::Open(p.detail))
 }
 
 /// The policy set that this binary carries comes into force, as an event.
@@ -126,7 +150,11 @@ async fn activate_policy(server: &Server) -> Result<(), StartError> {
     use burgess_core::policy::facts::{NoContext, Organisation};
     let policies = server.policies.load_full();
     let digest = policies.digest();
-    let before = server.store.policy_in_force(RuleKind::Policy).await.map_err(open_error)?;
+    let before = server
+        .store
+        .policy_in_force(RuleKind::Policy)
+        .await
+        .map_err(open_error)?;
     if before.as_ref().is_some_and(|it| it.record.digest == digest) {
         return Ok(());
     }
@@ -134,11 +162,21 @@ async fn activate_policy(server: &Server) -> Result<(), StartError> {
     let revision = before.as_ref().map_or(0, |it| it.revision);
     let problem = |p: crate::http::problem::Problem| StartError::Open(p.detail);
     let machine = crate::operations::people::machine();
-    let permit = crate::operations::permit::<Configure>(server, &machine, &Organisation { revision }, &NoContext, now).map_err(problem)?;
+    let permit = crate::operations::permit::<Configure>(
+        server,
+        &machine,
+        &Organisation { revision },
+        &NoContext,
+        now,
+    )
+    .map_err(problem)?;
     let bundle = PolicyBundle {
         kind: RuleKind::Policy,
         digest,
-        text: default_files().iter().map(|(name, text)| format!("// {name}\n{text}\n")).collect(),
+        text: default_files()
+            .iter()
+            .map(|(name, text)| format!("// {name}\n{text}\n"))
+            .collect(),
         activated_by: "machine".to_owned(),
         activated_at: now,
     };
@@ -150,8 +188,21 @@ async fn activate_policy(server: &Server) -> Result<(), StartError> {
         .did(ActionType::Update, "policy", RuleKind::Policy.as_str())
         .moved(previous.as_deref(), &digest.to_string())
         .done();
-    let change = before.map_or_else(|| Versioned::new(bundle.clone()), |it| it.next(bundle.clone()));
-    server.commit(vec![Write { changes: vec![Change::Policy(change)], event }], &permit, now).await.map_err(problem)
+    let change = before.map_or_else(
+        || Versioned::new(bundle.clone()),
+        |it| it.next(bundle.clone()),
+    );
+    server
+        .commit(
+            vec![Write {
+                changes: vec![Change::Policy(change)],
+                event,
+            }],
+            &permit,
+            now,
+        )
+        .await
+        .map_err(problem)
 }
 
 fn make_folder(data: &Path) -> Result<(), StartError> {
@@ -168,13 +219,18 @@ fn open_ledger(config: &Config, keys: &KeyRing) -> Result<Ledger, StartError> {
     let folder = config.ledger_folder();
     make_folder(&folder)?;
     refuse_other_origin(config, &folder)?;
-    let options = Options { bytes_max: config.ledger_bytes_max, ..Options::default() };
+    let options = Options {
+        bytes_max: config.ledger_bytes_max,
+        ..Options::default()
+    };
     Ledger::open(&folder, &config.origin(), signer, options).map_err(open_error)
 }
 
 /// A demo's folder is no server's folder, and the other way round: the origin says which it is.
 fn refuse_other_origin(config: &Config, folder: &Path) -> Result<(), StartError> {
-    let Ok(vkey) = std::fs::read_to_string(folder.join("vkey")) else { return Ok(()) };
+    let Ok(vkey) = std::fs::read_to_string(folder.join("vkey")) else {
+        return Ok(());
+    };
     let origin = vkey.split('+').next().unwrap_or_default().to_owned();
     if origin == config.origin() {
         return Ok(());
@@ -189,10 +245,14 @@ fn refuse_other_origin(config: &Config, folder: &Path) -> Result<(), StartError>
 fn catalogue(config: &Config) -> Result<Catalogue, StartError> {
     let mut catalogue = Catalogue::built_in().map_err(open_error)?;
     for host in &config.connectors {
-        let environment = burgess_core::app::Environment::parse(&host.environment).map_err(open_error)?;
+        let environment =
+            burgess_core::app::Environment::parse(&host.environment).map_err(open_error)?;
         let base = burgess_gateway::snapshot::BaseUrl::parse(&host.base_url).map_err(open_error)?;
         if !catalogue.set_hosts(&host.id, environment, vec![base.host().to_owned()]) {
-            return Err(StartError::Open(format!("the catalogue has no connector `{}`: use one of its ids in the configuration", host.id)));
+            return Err(StartError::Open(format!(
+                "the catalogue has no connector `{}`: use one of its ids in the configuration",
+                host.id
+            )));
         }
     }
     Ok(catalogue)
@@ -219,22 +279,37 @@ fn retention() -> Result<RetentionSchedule, StartError> {
 /// OSV archives in the folder, merged; none is an empty database, and scans then say so.
 fn advisories(folder: &Path) -> Result<Database, StartError> {
     let mut database = Database::default();
-    let Ok(entries) = std::fs::read_dir(folder) else { return Ok(database) };
-    let mut paths: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).filter(|p| p.extension().is_some_and(|e| e == "zip")).collect();
+    let Ok(entries) = std::fs::read_dir(folder) else {
+        return Ok(database);
+    };
+    let mut paths: Vec<PathBuf> = entries
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|p| p.extension().is_some_and(|e| e == "zip"))
+        .collect();
     paths.sort();
     for path in paths {
         if std::fs::metadata(&path).map_err(open_error)?.len() > ADVISORY_BYTES_MAX {
-            return Err(StartError::Open(format!("`{}` is larger than 300 MB: use an OSV archive of one ecosystem", path.display())));
+            return Err(StartError::Open(format!(
+                "`{}` is larger than 300 MB: use an OSV archive of one ecosystem",
+                path.display()
+            )));
         }
         let bytes = std::fs::read(&path).map_err(open_error)?;
-        database.add_zip(&bytes).map_err(|e| StartError::Open(format!("`{}`: {e}", path.display())))?;
+        database
+            .add_zip(&bytes)
+            .map_err(|e| StartError::Open(format!("`{}`: {e}", path.display())))?;
     }
     Ok(database)
 }
 
 fn ambient_port(ambient: &Arc<Ambient>) -> ports::Ambient {
     let fail = |e: crate::ambient::AmbientError| ports::AmbientError(e.to_string());
-    let (now, monotonic, random, uuid) = (Arc::clone(ambient), Arc::clone(ambient), Arc::clone(ambient), Arc::clone(ambient));
+    let (now, monotonic, random, uuid) = (
+        Arc::clone(ambient),
+        Arc::clone(ambient),
+        Arc::clone(ambient),
+        Arc::clone(ambient),
+    );
     ports::Ambient {
         now: Arc::new(move || now.event_time().map_err(fail)),
         monotonic: Arc::new(move || monotonic.monotonic()),
@@ -251,15 +326,31 @@ pub struct Doors {
 
 /// Binds both addresses, before anything is opened, so that a busy port costs nothing.
 pub async fn bind(config: &mut Config) -> Result<Doors, StartError> {
-    let console = TcpListener::bind(config.listen).await.map_err(|cause| StartError::Bind { address: config.listen, cause, flag: "--listen" })?;
-    let gateway = TcpListener::bind(config.gateway).await.map_err(|cause| StartError::Bind { address: config.gateway, cause, flag: "--gateway" })?;
+    let console = TcpListener::bind(config.listen)
+        .await
+        .map_err(|cause| StartError::Bind {
+            address: config.listen,
+            cause,
+            flag: "--listen",
+        })?;
+    let gateway = TcpListener::bind(config.gateway)
+        .await
+        .map_err(|cause| StartError::Bind {
+            address: config.gateway,
+            cause,
+            flag: "--gateway",
+        })?;
     config.listen = console.local_addr().map_err(open_error)?;
     config.gateway = gateway.local_addr().map_err(open_error)?;
     Ok(Doors { console, gateway })
 }
 
 /// Serves until asked to stop; then lets running calls end and closes the ledger last.
-pub async fn run(server: Arc<Server>, doors: Doors, stop: watch::Receiver<bool>) -> Result<(), StartError> {
+pub async fn run(
+    server: Arc<Server>,
+    doors: Doors,
+    stop: watch::Receiver<bool>,
+) -> Result<(), StartError> {
     let jobs = [
         tokio::spawn(jobs::ticker::snapshots(Arc::clone(&server))),
         tokio::spawn(jobs::ticker::clockwork(Arc::clone(&server))),
@@ -271,7 +362,11 @@ pub async fn run(server: Arc<Server>, doors: Doors, stop: watch::Receiver<bool>)
     ];
     let app = http::router(Arc::clone(&server)).into_make_service_with_connect_info::<SocketAddr>();
     let console = axum::serve(doors.console, app).with_graceful_shutdown(stopped(stop.clone()));
-    let gateway = burgess_gateway::serve(doors.gateway, Arc::clone(&server.gateway), stopped(stop.clone()));
+    let gateway = burgess_gateway::serve(
+        doors.gateway,
+        Arc::clone(&server.gateway),
+        stopped(stop.clone()),
+    );
     let cut = async {
         stopped(stop).await;
         // Open event streams never end by themselves; calls get a moment to.
@@ -304,7 +399,12 @@ pub fn stop_on_signals() -> watch::Receiver<bool> {
     let (tell, stop) = watch::channel(false);
     tokio::spawn(async move {
         use tokio::signal::unix::{SignalKind, signal};
-        let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) else { return };
+        let (Ok(mut interrupt), Ok(mut terminate)) = (
+            signal(SignalKind::interrupt()),
+            signal(SignalKind::terminate()),
+        ) else {
+            return;
+        };
         tokio::select! {
             _ = interrupt.recv() => {}
             _ = terminate.recv() => {}
@@ -315,4 +415,3 @@ pub fn stop_on_signals() -> watch::Receiver<bool> {
     });
     stop
 }
-

@@ -72,17 +72,34 @@ pub struct Server {
 impl Server {
     /// The time for a governed action; refused when the clock cannot be trusted.
     pub fn now(&self) -> Result<Timestamp, Problem> {
-        self.ambient.event_time().map_err(|e| Problem::new(StatusCode::SERVICE_UNAVAILABLE, "CLOCK_BEHIND", e.to_string()))
+        self.ambient.event_time().map_err(|e| {
+            Problem::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "CLOCK_BEHIND",
+                e.to_string(),
+            )
+        })
     }
 
     /// Changes governed state: rows and events in one transaction, the events into the ledger,
     /// and only then whatever acts on the state. When it answers, the events are durable.
-    pub async fn commit<A: Action>(&self, writes: Vec<Write>, permit: &Permit<A>, now: Timestamp) -> Result<(), Problem> {
+    pub async fn commit<A: Action>(
+        &self,
+        writes: Vec<Write>,
+        permit: &Permit<A>,
+        now: Timestamp,
+    ) -> Result<(), Problem> {
         if !self.ledger.is_writable() {
             return Err(unwritable());
         }
-        let revoked: Vec<Change> = writes.iter().flat_map(|write| write.changes.iter().cloned()).collect();
-        self.store.commit(writes, permit, now).await.map_err(|e| commit_problem(&e))?;
+        let revoked: Vec<Change> = writes
+            .iter()
+            .flat_map(|write| write.changes.iter().cloned())
+            .collect();
+        self.store
+            .commit(writes, permit, now)
+            .await
+            .map_err(|e| commit_problem(&e))?;
         crate::jobs::drain::drain(self).await?;
         self.revoke(&revoked);
         crate::jobs::snapshot::refresh(self).await?;
@@ -108,7 +125,11 @@ impl Server {
         for held in self.store.credentials_in(CredentialState::Revoked).await? {
             self.revoked.credential(held.record.id);
         }
-        for app in self.store.apps(&burgess_store::AppFilter::default()).await? {
+        for app in self
+            .store
+            .apps(&burgess_store::AppFilter::default())
+            .await?
+        {
             if matches!(app.state, State::Quarantined | State::Retired) {
                 self.revoked.app(app.id);
             }
@@ -150,7 +171,9 @@ pub fn unwritable() -> Problem {
 fn commit_problem(error: &CommitError) -> Problem {
     match error {
         CommitError::Conflict { .. } => Problem::conflict(error.to_string()),
-        CommitError::Permit(_) => Problem::new(StatusCode::CONFLICT, "PERMIT_STALE", error.to_string()),
+        CommitError::Permit(_) => {
+            Problem::new(StatusCode::CONFLICT, "PERMIT_STALE", error.to_string())
+        }
         other => Problem::internal(other),
     }
 }

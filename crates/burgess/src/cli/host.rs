@@ -59,13 +59,41 @@ struct Reply {
 
 async fn answer(server: &Server, ask: Ask) -> Result<String, String> {
     match ask {
-        Ask::Invite { email, name, role, manager, unit } => {
-            let secret = people::invite(server, Invited { email: email.clone(), name, role, manager, unit }).await.map_err(|p| p.detail)?;
-            Ok(format!("{role} {email} http://{}/sign-in/{secret}", server.config.listen))
+        Ask::Invite {
+            email,
+            name,
+            role,
+            manager,
+            unit,
+        } => {
+            let secret = people::invite(
+                server,
+                Invited {
+                    email: email.clone(),
+                    name,
+                    role,
+                    manager,
+                    unit,
+                },
+            )
+            .await
+            .map_err(|p| p.detail)?;
+            Ok(format!(
+                "{role} {email} http://{}/sign-in/{secret}",
+                server.config.listen
+            ))
         }
-        Ask::Secret { connector, environment, secret } => {
-            secrets::set(server, &connector, environment, secret.as_bytes()).await.map_err(|p| p.detail)?;
-            Ok(format!("stored the secret of `{connector}` for {environment}, sealed"))
+        Ask::Secret {
+            connector,
+            environment,
+            secret,
+        } => {
+            secrets::set(server, &connector, environment, secret.as_bytes())
+                .await
+                .map_err(|p| p.detail)?;
+            Ok(format!(
+                "stored the secret of `{connector}` for {environment}, sealed"
+            ))
         }
     }
 }
@@ -82,7 +110,9 @@ fn socket(config: &Config) -> PathBuf {
 impl Invitations {
     /// For the server of this configuration.
     pub fn new(config: &Config) -> Self {
-        Self { path: socket(config) }
+        Self {
+            path: socket(config),
+        }
     }
 
     /// Answers questions until the server stops.
@@ -117,13 +147,24 @@ async fn serve_one(server: &Server, stream: UnixStream) -> std::io::Result<()> {
     use tokio::io::AsyncReadExt as _;
     let (read, mut write) = stream.into_split();
     let mut line = String::new();
-    BufReader::new(read.take(LINE_BYTES_MAX)).read_line(&mut line).await?;
+    BufReader::new(read.take(LINE_BYTES_MAX))
+        .read_line(&mut line)
+        .await?;
     let reply = match serde_json::from_str::<Ask>(&line) {
         Ok(ask) => match answer(server, ask).await {
-            Ok(said) => Reply { said: Some(said), failed: None },
-            Err(failed) => Reply { said: None, failed: Some(failed) },
+            Ok(said) => Reply {
+                said: Some(said),
+                failed: None,
+            },
+            Err(failed) => Reply {
+                said: None,
+                failed: Some(failed),
+            },
         },
-        Err(error) => Reply { said: None, failed: Some(format!("the question cannot be read: {error}")) },
+        Err(error) => Reply {
+            said: None,
+            failed: Some(format!("the question cannot be read: {error}")),
+        },
     };
     let text = serde_json::to_string(&reply)?;
     write.write_all(text.as_bytes()).await?;
@@ -141,7 +182,9 @@ pub async fn ask(config: &Config, ask: Ask) -> Result<String, Failure> {
         let reply: Reply = serde_json::from_str(&reply)?;
         return match (reply.said, reply.failed) {
             (Some(said), _) => Ok(said),
-            (None, failed) => Err(Failure(failed.unwrap_or_else(|| "the server gave no answer".to_owned()))),
+            (None, failed) => Err(Failure(
+                failed.unwrap_or_else(|| "the server gave no answer".to_owned()),
+            )),
         };
     }
     let key = key(config)?;
@@ -162,28 +205,49 @@ struct Symptom {
 /// What is missing or unsafe, each with its fix.
 pub fn doctor(place: &Place, format: Format) -> Outcome {
     let mut found = Vec::new();
-    let mut note = |what: String, fix: &str| found.push(Symptom { what, fix: fix.to_owned() });
+    let mut note = |what: String, fix: &str| {
+        found.push(Symptom {
+            what,
+            fix: fix.to_owned(),
+        })
+    };
     match config(place) {
         Err(Failure(error)) => note(error, "mend the configuration"),
         Ok(config) => {
             if let Err(Failure(error)) = key(&config) {
-                note(error, "run `burgess keygen PATH`, then start with `--kek-file PATH`");
+                note(
+                    error,
+                    "run `burgess keygen PATH`, then start with `--kek-file PATH`",
+                );
             }
             folder_mode(&config.data, &mut note);
-            let archives = std::fs::read_dir(config.data.join("advisories")).map(Iterator::count).unwrap_or_default();
+            let archives = std::fs::read_dir(config.data.join("advisories"))
+                .map(Iterator::count)
+                .unwrap_or_default();
             if archives == 0 {
-                note("no advisories are loaded, so no vulnerability can be found".to_owned(), "run `burgess advisories sync --from PyPI.zip npm.zip`");
+                note(
+                    "no advisories are loaded, so no vulnerability can be found".to_owned(),
+                    "run `burgess advisories sync --from PyPI.zip npm.zip`",
+                );
             }
             if config.connectors.is_empty() {
-                note("no connector has an address, so no call can leave".to_owned(), "add [[connector]] entries to burgess.toml");
+                note(
+                    "no connector has an address, so no call can leave".to_owned(),
+                    "add [[connector]] entries to burgess.toml",
+                );
             }
-            note("no witness cosigns the ledger: the operator could rewrite history".to_owned(), "keep checkpoints elsewhere and verify with `--old`");
+            note(
+                "no witness cosigns the ledger: the operator could rewrite history".to_owned(),
+                "keep checkpoints elsewhere and verify with `--old`",
+            );
         }
     }
     match format {
         Format::Json => say(&format!("{}\n", serde_json::to_string_pretty(&found)?)),
         _ if found.is_empty() => say("nothing is missing or unsafe\n"),
-        _ => found.iter().for_each(|s| say(&format!("{}\n  fix: {}\n", s.what, s.fix))),
+        _ => found
+            .iter()
+            .for_each(|s| say(&format!("{}\n  fix: {}\n", s.what, s.fix))),
     }
     Ok(found.is_empty())
 }
@@ -193,7 +257,10 @@ fn folder_mode(data: &Path, note: &mut impl FnMut(String, &str)) {
     if let Ok(meta) = std::fs::metadata(data)
         && meta.permissions().mode() & 0o077 != 0
     {
-        note(format!("`{}` can be read by others", data.display()), "run `chmod 700` on it");
+        note(
+            format!("`{}` can be read by others", data.display()),
+            "run `chmod 700` on it",
+        );
     }
 }
 
@@ -204,14 +271,21 @@ pub fn advisories(verb: AdvisoriesVerb) -> Outcome {
     let folder = config.data.join("advisories");
     std::fs::create_dir_all(&folder)?;
     for path in from {
-        let bytes = std::fs::read(&path).map_err(|e| Failure(format!("`{}` cannot be read: {e}", path.display())))?;
-        burgess_inspect::advisories::Database::from_zip(&bytes).map_err(|e| Failure(format!("`{}`: {e}", path.display())))?;
-        let name = path.file_name().ok_or_else(|| Failure(format!("`{}` is not a file", path.display())))?;
+        let bytes = std::fs::read(&path)
+            .map_err(|e| Failure(format!("`{}` cannot be read: {e}", path.display())))?;
+        burgess_inspect::advisories::Database::from_zip(&bytes)
+            .map_err(|e| Failure(format!("`{}`: {e}", path.display())))?;
+        let name = path
+            .file_name()
+            .ok_or_else(|| Failure(format!("`{}` is not a file", path.display())))?;
         let to = folder.join(name);
         let new = to.with_extension("new");
         std::fs::write(&new, &bytes)?;
         std::fs::rename(&new, &to)?;
-        say(&format!("{} is in place; a running server reads it at its next start\n", to.display()));
+        say(&format!(
+            "{} is in place; a running server reads it at its next start\n",
+            to.display()
+        ));
     }
     Ok(true)
 }

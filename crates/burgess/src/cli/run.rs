@@ -47,24 +47,51 @@ pub fn run(verb: Verb) -> ExitCode {
 /// Prints to standard output; a closed pipe ends quietly.
 pub fn say(text: &str) {
     let mut stdout = std::io::stdout().lock();
-    if stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).is_err() {
+    if stdout
+        .write_all(text.as_bytes())
+        .and_then(|()| stdout.flush())
+        .is_err()
+    {
         std::process::exit(0);
     }
 }
 
 fn dispatch(verb: Verb) -> Outcome {
     match verb {
-        Verb::Demo { data, listen, gateway } => wait(crate::demo::run(data, listen, gateway)),
+        Verb::Demo {
+            data,
+            listen,
+            gateway,
+        } => wait(crate::demo::run(data, listen, gateway)),
         Verb::Up { place } => wait(up(place)),
-        Verb::Invite { email, role, name, manager, unit, place } => wait(invite(email, role, name, manager, unit, place)),
-        Verb::Secret { connector, environment, place } => wait(secret(connector, environment, place)),
+        Verb::Invite {
+            email,
+            role,
+            name,
+            manager,
+            unit,
+            place,
+        } => wait(invite(email, role, name, manager, unit, place)),
+        Verb::Secret {
+            connector,
+            environment,
+            place,
+        } => wait(secret(connector, environment, place)),
         Verb::Keygen { path } => {
             kek::generate(&path)?;
-            say(&format!("wrote {}: keep it apart from the data folder and its backups\n", path.display()));
+            say(&format!(
+                "wrote {}: keep it apart from the data folder and its backups\n",
+                path.display()
+            ));
             Ok(true)
         }
         Verb::Completions { shell } => {
-            clap_complete::generate(shell, &mut Cli::command(), "burgess", &mut std::io::stdout());
+            clap_complete::generate(
+                shell,
+                &mut Cli::command(),
+                "burgess",
+                &mut std::io::stdout(),
+            );
             Ok(true)
         }
         Verb::Man => {
@@ -88,12 +115,18 @@ fn dispatch(verb: Verb) -> Outcome {
 /// Runs a future on a runtime of its own.
 pub fn wait(future: impl Future<Output = Outcome>) -> Outcome {
     tracing_to_stderr();
-    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(future)
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?
+        .block_on(future)
 }
 
 fn tracing_to_stderr() {
     let level = crate::config::environment("RUST_LOG").unwrap_or_else(|| "warn".to_owned());
-    let subscriber = tracing_subscriber::fmt().with_env_filter(tracing_subscriber::EnvFilter::new(level)).with_writer(std::io::stderr).finish();
+    let subscriber = tracing_subscriber::fmt()
+        .with_env_filter(tracing_subscriber::EnvFilter::new(level))
+        .with_writer(std::io::stderr)
+        .finish();
     if tracing::subscriber::set_global_default(subscriber).is_err() {
         tracing::debug!("a subscriber is set already");
     }
@@ -144,11 +177,25 @@ async fn up(place: Place) -> Outcome {
     Ok(true)
 }
 
-async fn invite(email: String, role: String, name: Option<String>, manager: Option<String>, unit: Option<String>, place: Place) -> Outcome {
+async fn invite(
+    email: String,
+    role: String,
+    name: Option<String>,
+    manager: Option<String>,
+    unit: Option<String>,
+    place: Place,
+) -> Outcome {
     let config = config(&place)?;
     let email = Email::parse(&email)?;
     let ask = host::Ask::Invite {
-        name: name.unwrap_or_else(|| email.as_str().split('@').next().unwrap_or_default().to_owned()),
+        name: name.unwrap_or_else(|| {
+            email
+                .as_str()
+                .split('@')
+                .next()
+                .unwrap_or_default()
+                .to_owned()
+        }),
         role: Role::parse(&role)?,
         manager: manager.map(|m| Email::parse(&m)).transpose()?,
         unit: unit.unwrap_or_default(),
@@ -165,8 +212,21 @@ async fn secret(connector: String, environment: String, place: Place) -> Outcome
     std::io::Read::read_to_string(&mut std::io::stdin(), &mut secret)?;
     let secret = secret.trim_end_matches(['\r', '\n']).to_owned();
     if secret.is_empty() {
-        return Err(Failure("standard input is empty: pipe the connector's secret into this command".to_owned()));
+        return Err(Failure(
+            "standard input is empty: pipe the connector's secret into this command".to_owned(),
+        ));
     }
-    say(&format!("{}\n", host::ask(&config, host::Ask::Secret { connector, environment, secret }).await?));
+    say(&format!(
+        "{}\n",
+        host::ask(
+            &config,
+            host::Ask::Secret {
+                connector,
+                environment,
+                secret
+            }
+        )
+        .await?
+    ));
     Ok(true)
 }

@@ -17,8 +17,12 @@ use subtle::ConstantTimeEq as _;
 
 /// How many requests the record keeps: a day of demonstrations at one a second.
 const RECORD_MAX: usize = 86_400;
-const FIRST: [&str; 10] = ["Ada", "Ben", "Chloe", "Dev", "Emma", "Farid", "Grete", "Hana", "Ivan", "Joana"];
-const LAST: [&str; 10] = ["Albers", "Brandt", "Costa", "Dietz", "Eriksen", "Fabre", "Greco", "Hoang", "Ionescu", "Jansen"];
+const FIRST: [&str; 10] = [
+    "Ada", "Ben", "Chloe", "Dev", "Emma", "Farid", "Grete", "Hana", "Ivan", "Joana",
+];
+const LAST: [&str; 10] = [
+    "Albers", "Brandt", "Costa", "Dietz", "Eriksen", "Fabre", "Greco", "Hoang", "Ionescu", "Jansen",
+];
 const CITIES: [&str; 5] = ["Lisbon", "Leeds", "Lyon", "Linz", "Lund"];
 
 /// One request as the customer system saw it.
@@ -48,12 +52,11 @@ struct Slice {
 impl Crm {
     /// A system that accepts `key` alone.
     pub fn new(key: &str) -> Self {
-        Self { key: key.into(), seen: Arc::default(), quotes: Arc::default() }
-    }
-
-    /// What it has seen so far.
-    pub fn seen(&self) -> Vec<Seen> {
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        Self {
+            key: key.into(),
+            seen: Arc::default(),
+            quotes: Arc::default(),
+        }
     }
 
     /// Its routes.
@@ -64,6 +67,7 @@ impl Crm {
             .route("/customers/{id}", get(one_customer))
             .route("/products", get(products))
             .route("/quotes", get(quotes).post(new_quote))
+            .route("/_requests", get(requests))
             .layer(middleware::from_fn_with_state(self.clone(), guard))
             .with_state(self)
     }
@@ -77,7 +81,11 @@ async fn guard(State(crm): State<Crm>, request: Request, next: Next) -> Response
         .and_then(|v| v.strip_prefix("Bearer "))
         .unwrap_or_default();
     let authorised: bool = given.as_bytes().ct_eq(crm.key.as_bytes()).into();
-    let entry = Seen { method: request.method().to_string(), target: request.uri().to_string(), authorised };
+    let entry = Seen {
+        method: request.method().to_string(),
+        target: request.uri().to_string(),
+        authorised,
+    };
     {
         let mut seen = crm.seen.lock().unwrap_or_else(PoisonError::into_inner);
         if seen.len() < RECORD_MAX {
@@ -87,7 +95,11 @@ async fn guard(State(crm): State<Crm>, request: Request, next: Next) -> Response
     if authorised {
         next.run(request).await
     } else {
-        (StatusCode::UNAUTHORIZED, Json(json!({ "error": "this API key is not known" }))).into_response()
+        (
+            StatusCode::UNAUTHORIZED,
+            Json(json!({ "error": "this API key is not known" })),
+        )
+            .into_response()
     }
 }
 
@@ -109,7 +121,9 @@ pub fn customer(number: usize) -> Value {
 /// A German IBAN with right check digits (ISO 13616) for an account that does not exist.
 fn iban(number: usize) -> String {
     let account = format!("99999999{:010}", 4_400_000 + number);
-    let remainder = format!("{account}131400").bytes().fold(0u64, |r, b| (r * 10 + u64::from(b - b'0')) % 97);
+    let remainder = format!("{account}131400")
+        .bytes()
+        .fold(0u64, |r, b| (r * 10 + u64::from(b - b'0')) % 97);
     format!("DE{:02}{account}", 98 - remainder)
 }
 
@@ -130,10 +144,17 @@ async fn export(Query(slice): Query<Slice>) -> Json<Value> {
 }
 
 async fn one_customer(Path(id): Path<String>) -> Response {
-    let number = id.strip_prefix("cust-").and_then(|n| n.parse::<usize>().ok()).and_then(|n| n.checked_sub(1000));
+    let number = id
+        .strip_prefix("cust-")
+        .and_then(|n| n.parse::<usize>().ok())
+        .and_then(|n| n.checked_sub(1000));
     match number.filter(|n| *n < 100) {
         Some(number) => Json(customer(number)).into_response(),
-        None => (StatusCode::NOT_FOUND, Json(json!({ "error": "no such customer" }))).into_response(),
+        None => (
+            StatusCode::NOT_FOUND,
+            Json(json!({ "error": "no such customer" })),
+        )
+            .into_response(),
     }
 }
 
@@ -145,6 +166,16 @@ async fn products() -> Json<Value> {
     ] }))
 }
 
+/// Its own record of what it was asked, to compare with the trail.
+async fn requests(State(crm): State<Crm>) -> Json<Vec<Seen>> {
+    Json(
+        crm.seen
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone(),
+    )
+}
+
 async fn quotes(State(crm): State<Crm>) -> Json<Value> {
     let quotes = crm.quotes.lock().unwrap_or_else(PoisonError::into_inner);
     Json(json!({ "quotes": *quotes }))
@@ -153,11 +184,17 @@ async fn quotes(State(crm): State<Crm>) -> Json<Value> {
 async fn new_quote(State(crm): State<Crm>, Json(mut quote): Json<Value>) -> Response {
     let mut quotes = crm.quotes.lock().unwrap_or_else(PoisonError::into_inner);
     if quotes.len() >= 1_000 {
-        return (StatusCode::INSUFFICIENT_STORAGE, Json(json!({ "error": "1,000 quotes are enough for a demonstration" })))
+        return (
+            StatusCode::INSUFFICIENT_STORAGE,
+            Json(json!({ "error": "1,000 quotes are enough for a demonstration" })),
+        )
             .into_response();
     }
     if let Some(quote) = quote.as_object_mut() {
-        quote.insert("id".to_owned(), json!(format!("quote-{:04}", quotes.len() + 1)));
+        quote.insert(
+            "id".to_owned(),
+            json!(format!("quote-{:04}", quotes.len() + 1)),
+        );
     }
     quotes.push(quote.clone());
     (StatusCode::CREATED, Json(quote)).into_response()
@@ -172,7 +209,12 @@ mod tests {
         for number in 0..100 {
             let iban = iban(number);
             let moved = format!("{}1314{}", &iban[4..], &iban[2..4]);
-            assert_eq!(moved.bytes().fold(0u64, |r, b| (r * 10 + u64::from(b - b'0')) % 97), 1);
+            assert_eq!(
+                moved
+                    .bytes()
+                    .fold(0u64, |r, b| (r * 10 + u64::from(b - b'0')) % 97),
+                1
+            );
         }
     }
 }

@@ -4,6 +4,7 @@
 //! clock was moved, so that there are some months of history.
 
 pub mod crm;
+mod plans;
 mod seed;
 mod web_client;
 
@@ -23,7 +24,11 @@ use crate::server::Server;
 const HISTORY: Span = Span::days(120);
 
 /// Runs the demo until it is interrupted.
-pub async fn run(data: Option<PathBuf>, listen: Option<String>, gateway: Option<String>) -> Outcome {
+pub async fn run(
+    data: Option<PathBuf>,
+    listen: Option<String>,
+    gateway: Option<String>,
+) -> Outcome {
     let folder = Folder::take(data)?;
     let mut api_key = [0u8; 32];
     getrandom::fill(&mut api_key)?;
@@ -39,20 +44,29 @@ pub async fn run(data: Option<PathBuf>, listen: Option<String>, gateway: Option<
         kek_file: None,
         connectors: ["sandbox", "staging", "production"]
             .into_iter()
-            .map(|environment| ConnectorHost { id: "crm".to_owned(), environment: environment.to_owned(), base_url: format!("http://{crm_address}") })
+            .map(|environment| ConnectorHost {
+                id: "crm".to_owned(),
+                environment: environment.to_owned(),
+                base_url: format!("http://{crm_address}"),
+            })
             .collect(),
         ledger_bytes_max: None,
         demo: true,
     };
     let doors = serve::bind(&mut config).await?;
     let stop = serve::stop_on_signals();
-    say(&format!("Seeding a small organisation in {} …\n", folder.path.display()));
+    say(&format!(
+        "Seeding a small organisation in {} …\n",
+        folder.path.display()
+    ));
     let mut kek = [0u8; 32];
     getrandom::fill(&mut kek)?;
     let server = serve::open(config, Key::new(kek), HISTORY).await?;
     let customer_system = tokio::spawn(async move { axum::serve(crm_door, crm.router()).await });
     let running = tokio::spawn(serve::run(Arc::clone(&server), doors, stop));
-    let seeded = seed::organisation(&server, &api_key).await.map_err(|p| Failure(format!("{}: {} {:?}", p.code, p.detail, p.unmet)))?;
+    let seeded = seed::organisation(&server, &api_key)
+        .await
+        .map_err(|p| Failure(format!("{}: {} {:?}", p.code, p.detail, p.unmet)))?;
     say(&welcome(&server, &seeded, crm_address));
     let ended = running.await?;
     customer_system.abort();
@@ -70,18 +84,30 @@ struct Folder {
 impl Folder {
     fn take(given: Option<PathBuf>) -> Result<Self, Failure> {
         if let Some(path) = given {
-            let empty = std::fs::read_dir(&path).map(|mut entries| entries.next().is_none()).unwrap_or(true);
+            let empty = std::fs::read_dir(&path)
+                .map(|mut entries| entries.next().is_none())
+                .unwrap_or(true);
             if !empty {
-                return Err(Failure(format!("`{}` is not empty: give the demo an empty folder, or none", path.display())));
+                return Err(Failure(format!(
+                    "`{}` is not empty: give the demo an empty folder, or none",
+                    path.display()
+                )));
             }
             std::fs::create_dir_all(&path)?;
-            return Ok(Self { path, throwaway: false });
+            return Ok(Self {
+                path,
+                throwaway: false,
+            });
         }
         let mut random = [0u8; 8];
         getrandom::fill(&mut random)?;
-        let path = std::env::temp_dir().join(format!("burgess-demo-{:016x}", u64::from_le_bytes(random)));
+        let path =
+            std::env::temp_dir().join(format!("burgess-demo-{:016x}", u64::from_le_bytes(random)));
         std::fs::create_dir_all(&path)?;
-        Ok(Self { path, throwaway: true })
+        Ok(Self {
+            path,
+            throwaway: true,
+        })
     }
 
     fn remove(&self) {
@@ -101,7 +127,12 @@ fn welcome(server: &Server, seeded: &seed::Seeded, crm: std::net::SocketAddr) ->
         server.config.data.display()
     );
     for link in &seeded.links {
-        text.push_str(&format!("  {:<18} {:<18} http://{console}/sign-in/{}\n", link.role.as_str(), link.email.as_str(), link.secret));
+        text.push_str(&format!(
+            "  {:<18} {:<18} http://{console}/sign-in/{}\n",
+            link.role.as_str(),
+            link.email.as_str(),
+            link.secret
+        ));
     }
     text.push_str("\nThree things to try:\n");
     text.push_str("  drop    sign in as the citizen developer and drop examples/sales-quoting/workflow.json on the first page\n");
@@ -111,7 +142,7 @@ fn welcome(server: &Server, seeded: &seed::Seeded, crm: std::net::SocketAddr) ->
     ));
     let copy = std::env::temp_dir().join("burgess-tampered");
     text.push_str(&format!(
-        "  tamper  paste this: it changes one byte in a copy of the ledger and verifies the copy\n          rm -rf {copy}; cp -r {ledger} {copy} && F=$(find {copy}/tile/entries -type f | sort | head -1) && printf '\\001' | dd of=$F bs=1 seek=40 conv=notrunc status=none; {verify} log {copy} --key '{vkey}'\n",
+        "  tamper  paste this: it changes one byte in a copy of the ledger and verifies the copy\n          rm -rf {copy}; cp -r {ledger} {copy} && F=$(find {copy}/tile/entries -type f | sort -V | tail -1) && printf '\\001' | dd of=$F bs=1 seek=40 conv=notrunc status=none; {verify} log {copy} --key '{vkey}'\n",
         copy = copy.display(),
         ledger = ledger.display(),
         verify = verifier(),
@@ -123,7 +154,9 @@ fn welcome(server: &Server, seeded: &seed::Seeded, crm: std::net::SocketAddr) ->
 
 /// How the auditor's binary is called from here.
 fn verifier() -> String {
-    let beside = std::env::current_exe().ok().and_then(|exe| exe.parent().map(|folder| folder.join("burgess-verify")));
+    let beside = std::env::current_exe()
+        .ok()
+        .and_then(|exe| exe.parent().map(|folder| folder.join("burgess-verify")));
     match beside.filter(|path: &PathBuf| Path::exists(path)) {
         Some(path) => path.display().to_string(),
         None => "cargo run -q --release -p burgess-ledger --bin burgess-verify --".to_owned(),

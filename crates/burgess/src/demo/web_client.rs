@@ -29,11 +29,19 @@ pub struct Call<'a> {
 }
 
 /// Sends one request on a connection of its own.
-pub async fn send(address: std::net::SocketAddr, call: Call<'_>) -> Result<Answer, Box<dyn std::error::Error + Send + Sync>> {
+pub async fn send(
+    address: std::net::SocketAddr,
+    call: Call<'_>,
+) -> Result<Answer, Box<dyn std::error::Error + Send + Sync>> {
     let stream = TcpStream::connect(address).await?;
-    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
+    let (mut sender, connection) =
+        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
     let driver = tokio::spawn(connection);
-    let mut request = Request::builder().method(call.method).uri(call.target).header(header::HOST, address.to_string()).header(header::USER_AGENT, "n8n/1.70");
+    let mut request = Request::builder()
+        .method(call.method)
+        .uri(call.target)
+        .header(header::HOST, address.to_string())
+        .header(header::USER_AGENT, "n8n/1.70");
     if let Some(authorization) = call.authorization {
         request = request.header(header::AUTHORIZATION, authorization);
     }
@@ -44,7 +52,9 @@ pub async fn send(address: std::net::SocketAddr, call: Call<'_>) -> Result<Answe
         }
         None => String::new(),
     };
-    let response = sender.send_request(request.body(Full::new(Bytes::from(body)))?).await?;
+    let response = sender
+        .send_request(request.body(Full::new(Bytes::from(body)))?)
+        .await?;
     let status = response.status();
     let body = response.into_body().collect().await?.to_bytes();
     drop(sender);

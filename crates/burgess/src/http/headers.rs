@@ -18,7 +18,8 @@ pub const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'
 
 /// Sets the headers that every answer carries.
 pub async fn harden(request: Request, next: Next) -> Response {
-    let asset = request.uri().path().starts_with("/assets/") || request.uri().path().starts_with("/ledger/");
+    let asset = request.uri().path().starts_with("/assets/")
+        || request.uri().path().starts_with("/ledger/");
     let mut response = next.run(request).await;
     let headers = response.headers_mut();
     let mut set = |name: &'static str, value: &'static str| {
@@ -29,7 +30,10 @@ pub async fn harden(request: Request, next: Next) -> Response {
     set("referrer-policy", "no-referrer");
     set("cross-origin-opener-policy", "same-origin");
     set("cross-origin-resource-policy", "same-origin");
-    set("permissions-policy", "camera=(), geolocation=(), microphone=(), payment=(), usb=()");
+    set(
+        "permissions-policy",
+        "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
+    );
     if !asset {
         set("cache-control", "no-store");
     }
@@ -38,21 +42,38 @@ pub async fn harden(request: Request, next: Next) -> Response {
 
 /// Refuses changing requests that another site may have caused, and requests
 /// under another host name than ours (DNS rebinding).
-pub async fn same_origin(State(listen): State<std::net::SocketAddr>, request: Request, next: Next) -> Response {
+pub async fn same_origin(
+    State(listen): State<std::net::SocketAddr>,
+    request: Request,
+    next: Next,
+) -> Response {
     match judge(request.method(), request.headers(), listen) {
         Ok(()) => next.run(request).await,
         Err(problem) => problem.into_response(),
     }
 }
 
-fn judge(method: &Method, headers: &HeaderMap, listen: std::net::SocketAddr) -> Result<(), Problem> {
-    let text = |name: header::HeaderName| headers.get(name).and_then(|v| v.to_str().ok()).unwrap_or_default().to_owned();
+fn judge(
+    method: &Method,
+    headers: &HeaderMap,
+    listen: std::net::SocketAddr,
+) -> Result<(), Problem> {
+    let text = |name: header::HeaderName| {
+        headers
+            .get(name)
+            .and_then(|v| v.to_str().ok())
+            .unwrap_or_default()
+            .to_owned()
+    };
     let host = text(header::HOST);
     if !own_host(&host, listen) {
         return Err(Problem::new(
             StatusCode::MISDIRECTED_REQUEST,
             "HOST_UNKNOWN",
-            format!("`{}` is not a name of this server: use http://{listen}", host.chars().take(80).collect::<String>()),
+            format!(
+                "`{}` is not a name of this server: use http://{listen}",
+                host.chars().take(80).collect::<String>()
+            ),
         ));
     }
     if matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS) {
@@ -74,7 +95,8 @@ fn judge(method: &Method, headers: &HeaderMap, listen: std::net::SocketAddr) -> 
 
 fn own_host(host: &str, listen: std::net::SocketAddr) -> bool {
     let (name, port) = host.rsplit_once(':').unwrap_or((host, "80"));
-    port == listen.port().to_string() && (matches!(name, "localhost" | "127.0.0.1" | "[::1]") || name == listen.ip().to_string())
+    port == listen.port().to_string()
+        && (matches!(name, "localhost" | "127.0.0.1" | "[::1]") || name == listen.ip().to_string())
 }
 
 #[cfg(test)]
@@ -92,13 +114,35 @@ mod tests {
     #[test]
     fn a_changing_request_from_another_site_is_refused() {
         let host = ("host", "127.0.0.1:8080");
-        assert!(check(Method::POST, &[host]), "a program sends neither header");
-        assert!(check(Method::POST, &[host, ("sec-fetch-site", "same-origin"), ("origin", "http://127.0.0.1:8080")]));
-        assert!(!check(Method::POST, &[host, ("sec-fetch-site", "cross-site")]));
-        assert!(!check(Method::POST, &[host, ("sec-fetch-site", "same-site")]));
-        assert!(!check(Method::POST, &[host, ("origin", "http://evil.example")]));
+        assert!(
+            check(Method::POST, &[host]),
+            "a program sends neither header"
+        );
+        assert!(check(
+            Method::POST,
+            &[
+                host,
+                ("sec-fetch-site", "same-origin"),
+                ("origin", "http://127.0.0.1:8080")
+            ]
+        ));
+        assert!(!check(
+            Method::POST,
+            &[host, ("sec-fetch-site", "cross-site")]
+        ));
+        assert!(!check(
+            Method::POST,
+            &[host, ("sec-fetch-site", "same-site")]
+        ));
+        assert!(!check(
+            Method::POST,
+            &[host, ("origin", "http://evil.example")]
+        ));
         assert!(!check(Method::POST, &[host, ("origin", "null")]));
-        assert!(check(Method::GET, &[host, ("sec-fetch-site", "cross-site")]), "a link may lead here");
+        assert!(
+            check(Method::GET, &[host, ("sec-fetch-site", "cross-site")]),
+            "a link may lead here"
+        );
         assert!(!check(Method::GET, &[("host", "rebound.example:8080")]));
         assert!(!check(Method::GET, &[]), "no host, no answer");
     }

@@ -24,7 +24,10 @@ pub fn router() -> Router<App> {
 
 async fn checkpoint(State(server): State<App>) -> Response {
     let note = server.ledger.checkpoint();
-    let headers = [(header::CONTENT_TYPE, "text/plain; charset=utf-8"), (header::CACHE_CONTROL, "no-cache")];
+    let headers = [
+        (header::CONTENT_TYPE, "text/plain; charset=utf-8"),
+        (header::CACHE_CONTROL, "no-cache"),
+    ];
     (headers, note.note.clone()).into_response()
 }
 
@@ -32,20 +35,55 @@ async fn vkey(State(server): State<App>) -> String {
     format!("{}\n", server.ledger.vkey())
 }
 
-async fn tile(State(server): State<App>, Path(path): Path<String>, peer: Peer, headers: HeaderMap) -> Result<Response, Problem> {
-    let plain = path.split('/').all(|part| !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'.') && part != "." && part != "..");
+async fn tile(
+    State(server): State<App>,
+    Path(path): Path<String>,
+    peer: Peer,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let plain = path.split('/').all(|part| {
+        !part.is_empty()
+            && part.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'.')
+            && part != "."
+            && part != ".."
+    });
     if !plain {
         return Err(Problem::not_found("tile", &path));
     }
     let entries = path.starts_with("entries/");
     if entries {
         let caller = session::caller(&server, &headers, peer.0).await?;
-        let caller = caller.ok_or_else(|| Problem::new(axum::http::StatusCode::UNAUTHORIZED, "SESSION_MISSING", "entries need a session with the right to read them"))?;
+        let caller = caller.ok_or_else(|| {
+            Problem::new(
+                axum::http::StatusCode::UNAUTHORIZED,
+                "SESSION_MISSING",
+                "entries need a session with the right to read them",
+            )
+        })?;
         let now = server.now()?;
-        permit::<ReadEntries>(&server, &caller.principal(), &Organisation { revision: 0 }, &NoContext, now)?;
+        permit::<ReadEntries>(
+            &server,
+            &caller.principal(),
+            &Organisation { revision: 0 },
+            &NoContext,
+            now,
+        )?;
     }
     let file = server.config.ledger_folder().join("tile").join(&path);
-    let bytes = tokio::fs::read(&file).await.map_err(|_| Problem::not_found("tile", &path))?;
-    let cache = if entries { "private, no-store" } else { "public, max-age=31536000, immutable" };
-    Ok(([(header::CONTENT_TYPE, "application/octet-stream"), (header::CACHE_CONTROL, cache)], bytes).into_response())
+    let bytes = tokio::fs::read(&file)
+        .await
+        .map_err(|_| Problem::not_found("tile", &path))?;
+    let cache = if entries {
+        "private, no-store"
+    } else {
+        "public, max-age=31536000, immutable"
+    };
+    Ok((
+        [
+            (header::CONTENT_TYPE, "application/octet-stream"),
+            (header::CACHE_CONTROL, cache),
+        ],
+        bytes,
+    )
+        .into_response())
 }

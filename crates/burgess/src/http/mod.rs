@@ -43,7 +43,10 @@ pub fn router(server: App) -> Router {
         .merge(crate::web::router(Arc::clone(&server)))
         .merge(assets::router())
         .fallback(missing)
-        .layer(middleware::from_fn_with_state(Arc::clone(&server), crate::web::problem_pages))
+        .layer(middleware::from_fn_with_state(
+            Arc::clone(&server),
+            crate::web::problem_pages,
+        ))
         .layer(middleware::from_fn_with_state(listen, headers::same_origin))
         .layer(middleware::from_fn(headers::harden))
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
@@ -63,15 +66,25 @@ impl FromRequestParts<App> for Signed {
 
     async fn from_request_parts(parts: &mut Parts, server: &App) -> Result<Self, Problem> {
         let address = peer(parts);
-        session::caller(server, &parts.headers, address).await?.map(Self).ok_or_else(|| {
-            Problem::new(StatusCode::UNAUTHORIZED, "SESSION_MISSING", "sign in first: open your one-time link, or ask for one")
-        })
+        session::caller(server, &parts.headers, address)
+            .await?
+            .map(Self)
+            .ok_or_else(|| {
+                Problem::new(
+                    StatusCode::UNAUTHORIZED,
+                    "SESSION_MISSING",
+                    "sign in first: open your one-time link, or ask for one",
+                )
+            })
     }
 }
 
 /// The other end of the connection.
 pub fn peer(parts: &Parts) -> Option<IpAddr> {
-    parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip())
+    parts
+        .extensions
+        .get::<ConnectInfo<SocketAddr>>()
+        .map(|info| info.0.ip())
 }
 
 /// The other end of the connection, for handlers without a session.

@@ -41,7 +41,12 @@ fn refuse(status: StatusCode, error: &'static str, problem: &Problem) -> Respons
     (status, [(header::CACHE_CONTROL, "no-store")], Json(body)).into_response()
 }
 
-async fn token(State(server): State<App>, peer: Peer, headers: HeaderMap, Form(ask): Form<Ask>) -> Response {
+async fn token(
+    State(server): State<App>,
+    peer: Peer,
+    headers: HeaderMap,
+    Form(ask): Form<Ask>,
+) -> Response {
     if ask.grant_type != "client_credentials" {
         let problem = Problem::input("`grant_type` must be client_credentials");
         return refuse(StatusCode::BAD_REQUEST, "unsupported_grant_type", &problem);
@@ -49,16 +54,26 @@ async fn token(State(server): State<App>, peer: Peer, headers: HeaderMap, Form(a
     let basic = basic(&headers);
     let (id, secret) = match basic {
         Some(pair) => pair,
-        None => (ask.client_id.unwrap_or_default(), ask.client_secret.unwrap_or_default()),
+        None => (
+            ask.client_id.unwrap_or_default(),
+            ask.client_secret.unwrap_or_default(),
+        ),
     };
     let Some(audience) = ask.resource.or(ask.audience) else {
-        let problem = Problem::input("`resource` is missing: name the one connector the token is for, as crm");
+        let problem = Problem::input(
+            "`resource` is missing: name the one connector the token is for, as crm",
+        );
         return refuse(StatusCode::BAD_REQUEST, "invalid_target", &problem);
     };
     match connect::exchange(&server, &id, &secret, &audience, &ask.scope).await {
         Ok(access) => {
             let body = json!({ "access_token": access.token, "token_type": "Bearer", "expires_in": access.expires_in, "scope": access.scope });
-            (StatusCode::OK, [(header::CACHE_CONTROL, "no-store")], Json(body)).into_response()
+            (
+                StatusCode::OK,
+                [(header::CACHE_CONTROL, "no-store")],
+                Json(body),
+            )
+                .into_response()
         }
         Err(problem) if problem.status == StatusCode::UNAUTHORIZED => {
             if let Some(address) = peer.0 {
@@ -66,16 +81,29 @@ async fn token(State(server): State<App>, peer: Peer, headers: HeaderMap, Form(a
             }
             refuse(StatusCode::UNAUTHORIZED, "invalid_client", &problem)
         }
-        Err(problem) if problem.code.starts_with("SCOPE") => refuse(StatusCode::BAD_REQUEST, "invalid_scope", &problem),
-        Err(problem) if problem.status == StatusCode::FORBIDDEN => refuse(StatusCode::FORBIDDEN, "access_denied", &problem),
+        Err(problem) if problem.code.starts_with("SCOPE") => {
+            refuse(StatusCode::BAD_REQUEST, "invalid_scope", &problem)
+        }
+        Err(problem) if problem.status == StatusCode::FORBIDDEN => {
+            refuse(StatusCode::FORBIDDEN, "access_denied", &problem)
+        }
         Err(problem) => problem.into_response(),
     }
 }
 
 /// `client_id:client_secret` from HTTP Basic (RFC 6749 §2.3.1).
 fn basic(headers: &HeaderMap) -> Option<(String, String)> {
-    let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?.strip_prefix("Basic ")?;
-    let text = String::from_utf8(base64::engine::general_purpose::STANDARD.decode(value).ok()?).ok()?;
+    let value = headers
+        .get(header::AUTHORIZATION)?
+        .to_str()
+        .ok()?
+        .strip_prefix("Basic ")?;
+    let text = String::from_utf8(
+        base64::engine::general_purpose::STANDARD
+            .decode(value)
+            .ok()?,
+    )
+    .ok()?;
     let (id, secret) = text.split_once(':')?;
     Some((id.to_owned(), secret.to_owned()))
 }

@@ -17,15 +17,37 @@ pub struct Operation {
 }
 
 const fn get(path: &'static str, summary: &'static str) -> Operation {
-    Operation { method: "get", path, summary, auth: "session", body: &[] }
+    Operation {
+        method: "get",
+        path,
+        summary,
+        auth: "session",
+        body: &[],
+    }
 }
 
 const fn open(path: &'static str, summary: &'static str) -> Operation {
-    Operation { method: "get", path, summary, auth: "", body: &[] }
+    Operation {
+        method: "get",
+        path,
+        summary,
+        auth: "",
+        body: &[],
+    }
 }
 
-const fn post(path: &'static str, summary: &'static str, body: &'static [(&'static str, &'static str)]) -> Operation {
-    Operation { method: "post", path, summary, auth: "session", body }
+const fn post(
+    path: &'static str,
+    summary: &'static str,
+    body: &'static [(&'static str, &'static str)],
+) -> Operation {
+    Operation {
+        method: "post",
+        path,
+        summary,
+        auth: "session",
+        body,
+    }
 }
 
 /// Every route of the API; a test compares it with the router.
@@ -38,39 +60,145 @@ pub const OPERATIONS: &[Operation] = &[
     open("/api/forms/intake", "the intake form as data"),
     open("/api/rubric", "the risk rubric in force"),
     open("/.well-known/jwks.json", "keys that check access tokens"),
-    open("/.well-known/oauth-authorization-server", "OAuth 2.0 metadata"),
-    Operation { method: "post", path: "/oauth/token", summary: "an access token for a client credential", auth: "client", body: &[] },
-    Operation { method: "post", path: "/api/v1/session", summary: "a session for a one-time link", auth: "", body: &[("link", "string")] },
+    open(
+        "/.well-known/oauth-authorization-server",
+        "OAuth 2.0 metadata",
+    ),
+    Operation {
+        method: "post",
+        path: "/oauth/token",
+        summary: "an access token for a client credential",
+        auth: "client",
+        body: &[],
+    },
+    Operation {
+        method: "post",
+        path: "/api/v1/session",
+        summary: "a session for a one-time link",
+        auth: "",
+        body: &[("link", "string")],
+    },
     get("/api/v1/me", "who is signed in"),
-    post("/api/v1/inspect", "what an export is and does", &[("file_name", "string"), ("base64", "string")]),
-    post("/api/v1/score", "score, route and cheapest path of a charter", &[("charter", "string")]),
+    get("/api/v1/datasets", "the dataset registry"),
+    post(
+        "/api/v1/datasets",
+        "register a dataset",
+        &[
+            ("name", "string"),
+            ("classification", "string"),
+            ("owner", "string"),
+        ],
+    ),
+    post(
+        "/api/v1/inspect",
+        "what an export is and does",
+        &[("file_name", "string"), ("base64", "string")],
+    ),
+    post(
+        "/api/v1/score",
+        "score, route and cheapest path of a charter",
+        &[("charter", "string")],
+    ),
     get("/api/v1/requests", "requests that wait"),
-    post("/api/v1/requests", "hand in a request", &[("charter", "string")]),
+    post(
+        "/api/v1/requests",
+        "hand in a request",
+        &[("charter", "string")],
+    ),
     get("/api/v1/requests/{id}", "one request"),
-    post("/api/v1/requests/{id}/decisions", "decide a request", &[("capacity", "string"), ("verdict", "string")]),
+    post(
+        "/api/v1/requests/{id}/decisions",
+        "decide a request",
+        &[("capacity", "string"), ("verdict", "string")],
+    ),
     post("/api/v1/requests/{id}/withdraw", "take a request back", &[]),
     get("/api/v1/apps", "the inventory"),
     get("/api/v1/apps/{id}", "one app with everything about it"),
-    post("/api/v1/apps/{id}/artifact", "attach the app's export", &[("file_name", "string"), ("base64", "string")]),
-    post("/api/v1/apps/{id}/readme", "attach the README", &[("text", "string")]),
-    post("/api/v1/apps/{id}/tests", "record how a test case went", &[("case", "string"), ("passed", "boolean")]),
+    post(
+        "/api/v1/apps/{id}/artifact",
+        "attach the app's export",
+        &[("file_name", "string"), ("base64", "string")],
+    ),
+    post(
+        "/api/v1/apps/{id}/readme",
+        "attach the README",
+        &[("text", "string")],
+    ),
+    post(
+        "/api/v1/apps/{id}/tests",
+        "record how a test case went",
+        &[("case", "string"), ("passed", "boolean")],
+    ),
     get("/api/v1/apps/{id}/sbom", "the CycloneDX bill of materials"),
-    get("/api/v1/apps/{id}/gate/{environment}", "what the gate would say"),
-    post("/api/v1/apps/{id}/promote", "promote into an environment", &[("environment", "string")]),
-    post("/api/v1/apps/{id}/rollback", "go back to the version before", &[("environment", "string")]),
-    post("/api/v1/apps/{id}/quarantine", "stop everything the app does", &[("reason", "string")]),
-    post("/api/v1/apps/{id}/release", "let a quarantined app go on", &[]),
-    post("/api/v1/apps/{id}/credentials", "make a client credential", &[("environment", "string")]),
-    post("/api/v1/apps/{id}/retire", "retire with the exit checklist", &[("lessons", "string")]),
-    post("/api/v1/apps/{id}/keep", "keep an app that was to retire", &[]),
+    get(
+        "/api/v1/apps/{id}/gate/{environment}",
+        "what the gate would say",
+    ),
+    post(
+        "/api/v1/apps/{id}/promote",
+        "promote into an environment",
+        &[("environment", "string")],
+    ),
+    post(
+        "/api/v1/apps/{id}/rollback",
+        "go back to the version before",
+        &[("environment", "string")],
+    ),
+    post(
+        "/api/v1/apps/{id}/quarantine",
+        "stop everything the app does",
+        &[("reason", "string")],
+    ),
+    post(
+        "/api/v1/apps/{id}/release",
+        "let a quarantined app go on",
+        &[],
+    ),
+    post(
+        "/api/v1/apps/{id}/credentials",
+        "make a client credential",
+        &[("environment", "string")],
+    ),
+    post(
+        "/api/v1/apps/{id}/retire",
+        "retire with the exit checklist",
+        &[("lessons", "string")],
+    ),
+    post(
+        "/api/v1/apps/{id}/keep",
+        "keep an app that was to retire",
+        &[],
+    ),
     get("/api/v1/apps/{id}/checklist", "the one-page checklist"),
-    post("/api/v1/reviews/{id}/complete", "complete a periodic review", &[("outcome", "string"), ("note", "string")]),
+    post(
+        "/api/v1/reviews/{id}/complete",
+        "complete a periodic review",
+        &[("outcome", "string"), ("note", "string")],
+    ),
     get("/api/v1/events", "search the trail"),
-    Operation { method: "post", path: "/api/v1/events", summary: "hand in one event or an array", auth: "access", body: &[] },
+    Operation {
+        method: "post",
+        path: "/api/v1/events",
+        summary: "hand in one event or an array",
+        auth: "access",
+        body: &[],
+    },
     get("/api/v1/events/{id}", "one event"),
-    get("/api/v1/events/{id}/receipt", "a receipt that verifies offline"),
-    Operation { method: "post", path: "/api/v1/heartbeat", summary: "the app is alive", auth: "access", body: &[] },
-    open("/ledger/main/checkpoint", "the signed checkpoint (C2SP tlog-checkpoint)"),
+    get(
+        "/api/v1/events/{id}/receipt",
+        "a receipt that verifies offline",
+    ),
+    Operation {
+        method: "post",
+        path: "/api/v1/heartbeat",
+        summary: "the app is alive",
+        auth: "access",
+        body: &[],
+    },
+    open(
+        "/ledger/main/checkpoint",
+        "the signed checkpoint (C2SP tlog-checkpoint)",
+    ),
     open("/ledger/main/vkey", "the ledger's verifier key"),
     open("/ledger/main/tile/{path}", "a tile (C2SP tlog-tiles)"),
 ];
@@ -79,7 +207,9 @@ pub const OPERATIONS: &[Operation] = &[
 pub fn document() -> Value {
     let mut paths: Map<String, Value> = Map::new();
     for operation in OPERATIONS {
-        let entry = paths.entry(operation.path.to_owned()).or_insert_with(|| json!({}));
+        let entry = paths
+            .entry(operation.path.to_owned())
+            .or_insert_with(|| json!({}));
         if let Some(entry) = entry.as_object_mut() {
             entry.insert(operation.method.to_owned(), one(operation));
         }
@@ -126,9 +256,14 @@ fn one(operation: &Operation) -> Value {
     if let Some(object) = it.as_object_mut() {
         object.insert("security".to_owned(), security);
         if !operation.body.is_empty() {
-            let properties: Map<String, Value> = operation.body.iter().map(|(name, kind)| ((*name).to_owned(), json!({ "type": kind }))).collect();
+            let properties: Map<String, Value> = operation
+                .body
+                .iter()
+                .map(|(name, kind)| ((*name).to_owned(), json!({ "type": kind })))
+                .collect();
             let required: Vec<&str> = operation.body.iter().map(|(name, _)| *name).collect();
-            let schema = json!({ "type": "object", "properties": properties, "required": required });
+            let schema =
+                json!({ "type": "object", "properties": properties, "required": required });
             object.insert("requestBody".to_owned(), json!({ "required": true, "content": { "application/json": { "schema": schema } } }));
         }
     }

@@ -44,7 +44,12 @@ struct Body<'a> {
 impl Problem {
     /// A problem without unmet controls.
     pub fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
-        Self { status, code, detail: detail.into(), unmet: Vec::new() }
+        Self {
+            status,
+            code,
+            detail: detail.into(),
+            unmet: Vec::new(),
+        }
     }
 
     /// The input is wrong.
@@ -54,12 +59,21 @@ impl Problem {
 
     /// There is no such thing, or the asker may not know of it.
     pub fn not_found(what: &str, id: &str) -> Self {
-        Self::new(StatusCode::NOT_FOUND, "NOT_FOUND", format!("there is no {what} `{id}` that you may see"))
+        Self::new(
+            StatusCode::NOT_FOUND,
+            "NOT_FOUND",
+            format!("there is no {what} `{id}` that you may see"),
+        )
     }
 
     /// A refusal with what is unmet.
     pub fn refused(code: &'static str, detail: impl Into<String>, unmet: Vec<Missing>) -> Self {
-        Self { status: StatusCode::FORBIDDEN, code, detail: detail.into(), unmet }
+        Self {
+            status: StatusCode::FORBIDDEN,
+            code,
+            detail: detail.into(),
+            unmet,
+        }
     }
 
     /// Somebody else was faster.
@@ -94,7 +108,10 @@ impl IntoResponse for Problem {
             unmet: &self.unmet,
         };
         let mut response = (self.status, Json(body)).into_response();
-        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        response.headers_mut().insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/problem+json"),
+        );
         // For browsers a page is made of it, by `web::problem_pages`.
         response.extensions_mut().insert(self);
         response

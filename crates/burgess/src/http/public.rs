@@ -31,13 +31,26 @@ async fn healthz() -> &'static str {
 async fn readyz(State(server): State<App>) -> Response {
     let policy = server.policies.load().is_loaded();
     let ledger = server.ledger.is_writable();
-    let status = if policy && ledger { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    (status, Json(json!({ "ledger_writable": ledger, "policy_loaded": policy }))).into_response()
+    let status = if policy && ledger {
+        StatusCode::OK
+    } else {
+        StatusCode::SERVICE_UNAVAILABLE
+    };
+    (
+        status,
+        Json(json!({ "ledger_writable": ledger, "policy_loaded": policy })),
+    )
+        .into_response()
 }
 
 /// Prometheus text format 0.0.4; figures without any name of a person.
 async fn metrics(State(server): State<App>) -> Response {
-    let backlog = server.store.outbox_backlog().await.map(|b| b.events).unwrap_or_default();
+    let backlog = server
+        .store
+        .outbox_backlog()
+        .await
+        .map(|b| b.events)
+        .unwrap_or_default();
     let text = format!(
         "# TYPE burgess_ledger_entries counter\nburgess_ledger_entries {}\n# TYPE burgess_ledger_writable gauge\nburgess_ledger_writable {}\n# TYPE burgess_outbox_pending gauge\nburgess_outbox_pending {backlog}\n# TYPE burgess_checkpoint_size gauge\nburgess_checkpoint_size {}\n",
         server.ledger.size(),
@@ -52,7 +65,11 @@ async fn openapi_document() -> Json<Value> {
 }
 
 async fn event_schema() -> Response {
-    ([(header::CONTENT_TYPE, "application/schema+json")], EVENT_SCHEMA).into_response()
+    (
+        [(header::CONTENT_TYPE, "application/schema+json")],
+        EVENT_SCHEMA,
+    )
+        .into_response()
 }
 
 async fn intake_form() -> Json<Value> {
@@ -60,9 +77,14 @@ async fn intake_form() -> Json<Value> {
 }
 
 async fn rubric(State(server): State<App>) -> Response {
-    Json(json!({ "digest": server.rubric.digest().to_string(), "rubric": server.rubric })).into_response()
+    Json(json!({ "digest": server.rubric.digest().to_string(), "rubric": server.rubric }))
+        .into_response()
 }
 
 async fn readme_template() -> Response {
-    ([(header::CONTENT_TYPE, "text/markdown; charset=utf-8")], burgess_inspect::readme::TEMPLATE).into_response()
+    (
+        [(header::CONTENT_TYPE, "text/markdown; charset=utf-8")],
+        burgess_inspect::readme::TEMPLATE,
+    )
+        .into_response()
 }

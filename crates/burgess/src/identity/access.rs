@@ -12,14 +12,21 @@ use serde_json::{Value, json};
 
 /// The key id: the first 16 hexadecimal digits of the public key's digest.
 pub fn key_id(key: &VerifyingKey) -> String {
-    Digest::of(key.as_bytes()).to_string().chars().take(16).collect()
+    Digest::of(key.as_bytes())
+        .to_string()
+        .chars()
+        .take(16)
+        .collect()
 }
 
 /// Signs `claims` as a compact JWT.
 pub fn sign(key: &SigningKey, claims: &AccessClaims) -> Result<String, JwtError> {
     let input = signing_input(&key_id(&key.verifying_key()), claims)?;
     let signature = key.sign(input.as_bytes());
-    Ok(format!("{input}.{}", URL_SAFE_NO_PAD.encode(signature.to_bytes())))
+    Ok(format!(
+        "{input}.{}",
+        URL_SAFE_NO_PAD.encode(signature.to_bytes())
+    ))
 }
 
 /// The JSON Web Key Set with the one public key (RFC 8037 §2).

@@ -22,22 +22,38 @@ struct Sets {
 impl Revoked {
     /// From now on nothing of this credential passes.
     pub fn credential(&self, id: CredentialId) {
-        self.sets.write().unwrap_or_else(PoisonError::into_inner).credentials.insert(id);
+        self.sets
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .credentials
+            .insert(id);
     }
 
     /// From now on nothing of this app passes, until it is [`Self::release`]d.
     pub fn app(&self, id: AppId) {
-        self.sets.write().unwrap_or_else(PoisonError::into_inner).apps.insert(id);
+        self.sets
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .apps
+            .insert(id);
     }
 
     /// The app may go on; what was revoked of its credentials stays so.
     pub fn release(&self, id: &AppId) {
-        self.sets.write().unwrap_or_else(PoisonError::into_inner).apps.remove(id);
+        self.sets
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .apps
+            .remove(id);
     }
 
     /// From now on nothing passes that rests on this approval.
     pub fn approval(&self, id: ApprovalId) {
-        self.sets.write().unwrap_or_else(PoisonError::into_inner).approvals.insert(id);
+        self.sets
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .approvals
+            .insert(id);
     }
 }
 

@@ -26,7 +26,10 @@ pub fn digest(secret: &str) -> Digest {
 /// How long sessions hold. The demo's clock jumps by months, so its sessions hold for years.
 fn terms(server: &Server) -> SessionTerms {
     if server.config.demo {
-        SessionTerms { idle: Span::days(3_650), absolute: Span::days(3_650) }
+        SessionTerms {
+            idle: Span::days(3_650),
+            absolute: Span::days(3_650),
+        }
     } else {
         SessionTerms::default()
     }
@@ -44,11 +47,19 @@ pub async fn redeem(server: &Server, link: &str) -> Result<String, Problem> {
     let why_not = match redeemed {
         Redeemed::Session(_) => return Ok(secret),
         Redeemed::Unknown => "this sign-in link is not known here: ask for a new one".to_owned(),
-        Redeemed::Used(at) => format!("this sign-in link was used at {at}; each works once: ask for a new one"),
+        Redeemed::Used(at) => {
+            format!("this sign-in link was used at {at}; each works once: ask for a new one")
+        }
         Redeemed::Expired(at) => format!("this sign-in link expired at {at}: ask for a new one"),
-        Redeemed::Inactive(person) => format!("the account `{person}` is not in use: ask the administrator"),
+        Redeemed::Inactive(person) => {
+            format!("the account `{person}` is not in use: ask the administrator")
+        }
     };
-    Err(Problem::new(axum::http::StatusCode::GONE, "SIGN_IN_LINK", why_not))
+    Err(Problem::new(
+        axum::http::StatusCode::GONE,
+        "SIGN_IN_LINK",
+        why_not,
+    ))
 }
 
 /// The session secret in the headers: the cookie, or a bearer session for programs.
@@ -70,25 +81,57 @@ pub fn secret_in(headers: &HeaderMap) -> Option<String> {
 }
 
 /// Who asks; none without a good session.
-pub async fn caller(server: &Server, headers: &HeaderMap, address: Option<std::net::IpAddr>) -> Result<Option<Caller>, Problem> {
-    let Some(secret) = secret_in(headers) else { return Ok(None) };
+pub async fn caller(
+    server: &Server,
+    headers: &HeaderMap,
+    address: Option<std::net::IpAddr>,
+) -> Result<Option<Caller>, Problem> {
+    let Some(secret) = secret_in(headers) else {
+        return Ok(None);
+    };
     let now = server.ambient.now();
     let key = digest(&secret);
-    let Some(session) = server.store.session(key, now).await.map_err(|e| Problem::internal(&e))? else {
+    let Some(session) = server
+        .store
+        .session(key, now)
+        .await
+        .map_err(|e| Problem::internal(&e))?
+    else {
         return Ok(None);
     };
-    let Some(person) = server.store.person(&session.person).await.map_err(|e| Problem::internal(&e))? else {
+    let Some(person) = server
+        .store
+        .person(&session.person)
+        .await
+        .map_err(|e| Problem::internal(&e))?
+    else {
         return Ok(None);
     };
-    server.store.touch_session(key, now).await.map_err(|e| Problem::internal(&e))?;
+    server
+        .store
+        .touch_session(key, now)
+        .await
+        .map_err(|e| Problem::internal(&e))?;
     let person = person.record;
-    let role = person.roles.iter().next_back().copied().unwrap_or(Role::CitizenDeveloper);
+    let role = person
+        .roles
+        .iter()
+        .next_back()
+        .copied()
+        .unwrap_or(Role::CitizenDeveloper);
     Ok(Some(Caller {
         name: person.name,
         role,
-        person: Person { email: person.email, roles: person.roles, active: person.active },
+        person: Person {
+            email: person.email,
+            roles: person.roles,
+            active: person.active,
+        },
         ip_address: address.map(|a| a.to_string()),
-        user_agent: headers.get(header::USER_AGENT).and_then(|v| v.to_str().ok()).map(|v| v.chars().take(256).collect()),
+        user_agent: headers
+            .get(header::USER_AGENT)
+            .and_then(|v| v.to_str().ok())
+            .map(|v| v.chars().take(256).collect()),
     }))
 }
 

@@ -15,16 +15,29 @@ pub async fn drain(server: &Server) -> Result<(), Problem> {
     let _turn = server.draining.lock().await;
     loop {
         let after = server.ledger.highest(CONTROL);
-        let rows = server.store.pending(after, BATCH).await.map_err(|e| Problem::internal(&e))?;
-        let Some(last) = rows.last().map(|row| row.source_seq) else { return Ok(()) };
+        let rows = server
+            .store
+            .pending(after, BATCH)
+            .await
+            .map_err(|e| Problem::internal(&e))?;
+        let Some(last) = rows.last().map(|row| row.source_seq) else {
+            return Ok(());
+        };
         for row in rows {
             let seed = server.ambient.random().map_err(|e| Problem::internal(&e))?;
-            let recorded = server.journal.record(row.event, CONTROL, Some(row.source_seq), seed).await;
+            let recorded = server
+                .journal
+                .record(row.event, CONTROL, Some(row.source_seq), seed)
+                .await;
             if let Err(cause) = recorded {
                 tracing::error!(%cause, source_seq = row.source_seq, "an event waits in the outbox");
                 return Err(unwritable());
             }
         }
-        server.store.mark_drained(last).await.map_err(|e| Problem::internal(&e))?;
+        server
+            .store
+            .mark_drained(last)
+            .await
+            .map_err(|e| Problem::internal(&e))?;
     }
 }

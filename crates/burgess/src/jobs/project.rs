@@ -13,15 +13,26 @@ pub async fn project(server: &Server) -> Result<(), Problem> {
     let _turn = server.projecting.lock().await;
     let mut changed = false;
     loop {
-        let from = server.trail.high_water().await.map_err(|e| Problem::internal(&e))?;
+        let from = server
+            .trail
+            .high_water()
+            .await
+            .map_err(|e| Problem::internal(&e))?;
         let to = server.ledger.size().min(from.saturating_add(BATCH));
         if from >= to {
             break;
         }
         let mut opened = Vec::new();
         for index in from..to {
-            let entry = server.journal.open(index).await.map_err(|e| Problem::internal(&e))?;
-            let leaf = server.ledger.entry(index).map_err(|e| Problem::internal(&e))?;
+            let entry = server
+                .journal
+                .open(index)
+                .await
+                .map_err(|e| Problem::internal(&e))?;
+            let leaf = server
+                .ledger
+                .entry(index)
+                .map_err(|e| Problem::internal(&e))?;
             opened.push(Opened {
                 shard: server.ledger.origin().to_owned(),
                 index,
@@ -30,7 +41,11 @@ pub async fn project(server: &Server) -> Result<(), Problem> {
                 event: entry.event,
             });
         }
-        server.trail.apply(&opened).await.map_err(|e| Problem::internal(&e))?;
+        server
+            .trail
+            .apply(&opened)
+            .await
+            .map_err(|e| Problem::internal(&e))?;
         changed = true;
     }
     if changed {

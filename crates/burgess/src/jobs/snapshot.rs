@@ -6,7 +6,9 @@ use std::sync::Arc;
 use burgess_core::app::{App, Environment};
 use burgess_core::credential::CredentialState;
 use burgess_core::lifecycle::State;
-use burgess_gateway::snapshot::{AppSnapshot, Approval, BaseUrl, ConnectorSnapshot, Deployment, Inject, Snapshot};
+use burgess_gateway::snapshot::{
+    AppSnapshot, Approval, BaseUrl, ConnectorSnapshot, Deployment, Inject, Snapshot,
+};
 use burgess_store::StoreError;
 
 use crate::config::ConnectorHost;
@@ -37,7 +39,11 @@ async fn build(server: &Server) -> Result<Snapshot, StoreError> {
     let built_at = server.ambient.monotonic();
     let verifying = server.keys.access.verifying_key();
     let mut apps = BTreeMap::new();
-    for app in server.store.apps(&burgess_store::AppFilter::default()).await? {
+    for app in server
+        .store
+        .apps(&burgess_store::AppFilter::default())
+        .await?
+    {
         if let Some(view) = app_view(server, &app).await? {
             apps.insert(app.id.clone(), view);
         }
@@ -55,15 +61,28 @@ async fn build(server: &Server) -> Result<Snapshot, StoreError> {
 /// One app with what is live of it; none when nothing is.
 async fn app_view(server: &Server, app: &App) -> Result<Option<AppSnapshot>, StoreError> {
     let mut deployments = BTreeMap::new();
-    for live in server.store.deployments_of(&app.id).await?.into_iter().map(|it| it.record).filter(|d| d.is_live()) {
-        let Some(approval) = server.store.approval(&live.approval).await? else { continue };
-        let Some(request) = server.store.request(&approval.record.request).await? else { continue };
+    for live in server
+        .store
+        .deployments_of(&app.id)
+        .await?
+        .into_iter()
+        .map(|it| it.record)
+        .filter(|d| d.is_live())
+    {
+        let Some(approval) = server.store.approval(&live.approval).await? else {
+            continue;
+        };
+        let Some(request) = server.store.request(&approval.record.request).await? else {
+            continue;
+        };
         let credentials: BTreeSet<_> = server
             .store
             .credentials_of(&app.id, Some(live.environment))
             .await?
             .into_iter()
-            .filter(|c| c.record.state == CredentialState::Active && c.record.version == live.version)
+            .filter(|c| {
+                c.record.state == CredentialState::Active && c.record.version == live.version
+            })
             .map(|c| c.record.id)
             .collect();
         let in_force = approval.record.voided.is_none();
@@ -72,7 +91,10 @@ async fn app_view(server: &Server, app: &App) -> Result<Option<AppSnapshot>, Sto
             charter: Arc::new(request.charter.clone()),
             charter_digest: live.charter_digest,
             artifact_digest: live.artifact_digest,
-            approval: in_force.then(|| Approval { id: approval.record.id.clone(), expires_at: Some(approval.record.expires_at) }),
+            approval: in_force.then(|| Approval {
+                id: approval.record.id.clone(),
+                expires_at: Some(approval.record.expires_at),
+            }),
             credentials,
         };
         deployments.insert(live.environment, view);
@@ -113,6 +135,11 @@ fn bases(configured: &[ConnectorHost], id: &str) -> BTreeMap<Environment, BaseUr
     configured
         .iter()
         .filter(|host| host.id == id)
-        .filter_map(|host| Some((Environment::parse(&host.environment).ok()?, BaseUrl::parse(&host.base_url).ok()?)))
+        .filter_map(|host| {
+            Some((
+                Environment::parse(&host.environment).ok()?,
+                BaseUrl::parse(&host.base_url).ok()?,
+            ))
+        })
         .collect()
 }

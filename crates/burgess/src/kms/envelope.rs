@@ -16,7 +16,9 @@ pub struct Key(Zeroizing<[u8; 32]>);
 #[derive(Debug, thiserror::Error)]
 pub enum EnvelopeError {
     /// Wrong key, wrong purpose, or changed bytes.
-    #[error("the sealed value for `{0}` does not open: the key is another one or its bytes were changed")]
+    #[error(
+        "the sealed value for `{0}` does not open: the key is another one or its bytes were changed"
+    )]
     Open(String),
     /// No randomness, or the value is beyond the cipher's limit.
     #[error("the value for `{0}` cannot be sealed")]
@@ -40,8 +42,13 @@ impl Key {
         let mut nonce = [0u8; 24];
         getrandom::fill(&mut nonce).map_err(|_| fail())?;
         let cipher = XChaCha20Poly1305::new_from_slice(self.0.as_slice()).map_err(|_| fail())?;
-        let payload = Payload { msg: plain, aad: purpose.as_bytes() };
-        let sealed = cipher.encrypt(&XNonce::from(nonce), payload).map_err(|_| fail())?;
+        let payload = Payload {
+            msg: plain,
+            aad: purpose.as_bytes(),
+        };
+        let sealed = cipher
+            .encrypt(&XNonce::from(nonce), payload)
+            .map_err(|_| fail())?;
         Ok([nonce.as_slice(), sealed.as_slice()].concat())
     }
 
@@ -50,8 +57,14 @@ impl Key {
         let fail = || EnvelopeError::Open(purpose.to_owned());
         let (nonce, body) = sealed.split_first_chunk::<24>().ok_or_else(fail)?;
         let cipher = XChaCha20Poly1305::new_from_slice(self.0.as_slice()).map_err(|_| fail())?;
-        let payload = Payload { msg: body, aad: purpose.as_bytes() };
-        cipher.decrypt(&XNonce::from(*nonce), payload).map(Zeroizing::new).map_err(|_| fail())
+        let payload = Payload {
+            msg: body,
+            aad: purpose.as_bytes(),
+        };
+        cipher
+            .decrypt(&XNonce::from(*nonce), payload)
+            .map(Zeroizing::new)
+            .map_err(|_| fail())
     }
 }
 
@@ -69,13 +82,25 @@ mod tests {
     fn a_box_opens_only_with_its_key_its_purpose_and_its_bytes() {
         let key = Key::new([7; 32]);
         let sealed = key.seal("connector crm/sandbox", b"secret").unwrap();
-        assert_eq!(key.open("connector crm/sandbox", &sealed).unwrap().as_slice(), b"secret");
+        assert_eq!(
+            key.open("connector crm/sandbox", &sealed)
+                .unwrap()
+                .as_slice(),
+            b"secret"
+        );
         assert!(key.open("connector crm/production", &sealed).is_err());
-        assert!(Key::new([8; 32]).open("connector crm/sandbox", &sealed).is_err());
+        assert!(
+            Key::new([8; 32])
+                .open("connector crm/sandbox", &sealed)
+                .is_err()
+        );
         for at in 0..sealed.len() {
             let mut changed = sealed.clone();
             changed[at] ^= 1;
-            assert!(key.open("connector crm/sandbox", &changed).is_err(), "byte {at}");
+            assert!(
+                key.open("connector crm/sandbox", &changed).is_err(),
+                "byte {at}"
+            );
         }
     }
 }

@@ -14,10 +14,14 @@ use super::envelope::Key;
 #[derive(Debug, thiserror::Error)]
 pub enum KekError {
     /// None configured.
-    #[error("no key-encryption key: make one with `burgess keygen PATH` outside the data folder, then start with `--kek-file PATH`")]
+    #[error(
+        "no key-encryption key: make one with `burgess keygen PATH` outside the data folder, then start with `--kek-file PATH`"
+    )]
     None,
     /// It lies where a thief of the data would find it.
-    #[error("the key-encryption key `{0}` lies inside the data folder: move it out, since a copy of the folder would then open itself")]
+    #[error(
+        "the key-encryption key `{0}` lies inside the data folder: move it out, since a copy of the folder would then open itself"
+    )]
     BesideData(PathBuf),
     /// Others may read it.
     #[error("the key-encryption key `{0}` can be read by others: run `chmod 600` on it")]
@@ -31,7 +35,9 @@ pub enum KekError {
         cause: std::io::Error,
     },
     /// Not a key.
-    #[error("`{0}` is not a key-encryption key: it holds 32 bytes in base64, as `burgess keygen` writes them")]
+    #[error(
+        "`{0}` is not a key-encryption key: it holds 32 bytes in base64, as `burgess keygen` writes them"
+    )]
     Shape(PathBuf),
     /// A file is there already.
     #[error("`{0}` exists already and is not overwritten: choose another path")]
@@ -40,7 +46,10 @@ pub enum KekError {
 
 /// Reads the key from `path`, which must not lie inside `data`.
 pub fn read(path: &Path, data: &Path) -> Result<Key, KekError> {
-    let failed = |cause| KekError::Read { path: path.to_owned(), cause };
+    let failed = |cause| KekError::Read {
+        path: path.to_owned(),
+        cause,
+    };
     let place = fs::canonicalize(path).map_err(failed)?;
     let folder = fs::canonicalize(data).map_err(failed)?;
     if place.starts_with(&folder) {
@@ -48,8 +57,15 @@ pub fn read(path: &Path, data: &Path) -> Result<Key, KekError> {
     }
     check_mode(path)?;
     let text = Zeroizing::new(fs::read_to_string(path).map_err(failed)?);
-    let bytes = Zeroizing::new(STANDARD.decode(text.trim()).map_err(|_| KekError::Shape(path.to_owned()))?);
-    let bytes: [u8; 32] = bytes.as_slice().try_into().map_err(|_| KekError::Shape(path.to_owned()))?;
+    let bytes = Zeroizing::new(
+        STANDARD
+            .decode(text.trim())
+            .map_err(|_| KekError::Shape(path.to_owned()))?,
+    );
+    let bytes: [u8; 32] = bytes
+        .as_slice()
+        .try_into()
+        .map_err(|_| KekError::Shape(path.to_owned()))?;
     Ok(Key::new(bytes))
 }
 
@@ -57,24 +73,44 @@ pub fn read(path: &Path, data: &Path) -> Result<Key, KekError> {
 pub fn generate(path: &Path) -> Result<(), KekError> {
     use std::io::Write as _;
     use std::os::unix::fs::OpenOptionsExt as _;
-    let failed = |cause: std::io::Error| KekError::Read { path: path.to_owned(), cause };
+    let failed = |cause: std::io::Error| KekError::Read {
+        path: path.to_owned(),
+        cause,
+    };
     let mut bytes = Zeroizing::new([0u8; 32]);
-    getrandom::fill(bytes.as_mut_slice()).map_err(|e| failed(std::io::Error::other(e.to_string())))?;
+    getrandom::fill(bytes.as_mut_slice())
+        .map_err(|e| failed(std::io::Error::other(e.to_string())))?;
     let text = Zeroizing::new(format!("{}\n", STANDARD.encode(bytes.as_slice())));
-    let mut file = match fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
-        Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => return Err(KekError::Exists(path.to_owned())),
+    let mut file = match fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)
+    {
+        Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {
+            return Err(KekError::Exists(path.to_owned()));
+        }
         other => other.map_err(failed)?,
     };
-    file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(failed)
+    file.write_all(text.as_bytes())
+        .and_then(|()| file.sync_all())
+        .map_err(failed)
 }
 
 fn check_mode(path: &Path) -> Result<(), KekError> {
     use std::os::unix::fs::PermissionsExt as _;
     let mode = fs::metadata(path)
-        .map_err(|cause| KekError::Read { path: path.to_owned(), cause })?
+        .map_err(|cause| KekError::Read {
+            path: path.to_owned(),
+            cause,
+        })?
         .permissions()
         .mode();
-    if mode & 0o077 != 0 { Err(KekError::Open(path.to_owned())) } else { Ok(()) }
+    if mode & 0o077 != 0 {
+        Err(KekError::Open(path.to_owned()))
+    } else {
+        Ok(())
+    }
 }
 
 #[cfg(test)]

@@ -45,33 +45,54 @@ pub enum RingError {
 impl KeyRing {
     /// Reads the keys under `keys`, making those that do not exist yet.
     pub fn open(keys: &Path, kek: Key) -> Result<Self, RingError> {
-        fs::create_dir_all(keys).map_err(|cause| RingError::File { path: keys.to_owned(), cause })?;
+        fs::create_dir_all(keys).map_err(|cause| RingError::File {
+            path: keys.to_owned(),
+            cause,
+        })?;
         let ledger = Zeroizing::new(load(keys, "ledger", &kek)?);
         let access = SigningKey::from_bytes(&load(keys, "access", &kek)?);
         let alias = Key::new(load(keys, "alias", &kek)?);
-        Ok(Self { ledger, access, alias, kek })
+        Ok(Self {
+            ledger,
+            access,
+            alias,
+            kek,
+        })
     }
 }
 
 /// Reads one wrapped key, or makes, wraps and stores it durably before it is used.
 fn load(keys: &Path, name: &str, kek: &Key) -> Result<[u8; 32], RingError> {
     let path = keys.join(format!("{name}.wrapped"));
-    let file = |cause| RingError::File { path: path.clone(), cause };
-    let wrapped = |cause| RingError::Wrapped { path: path.clone(), cause };
+    let file = |cause| RingError::File {
+        path: path.clone(),
+        cause,
+    };
+    let wrapped = |cause| RingError::Wrapped {
+        path: path.clone(),
+        cause,
+    };
     let purpose = format!("burgess.key/1 {name}");
     if path.exists() {
         let sealed = fs::read(&path).map_err(file)?;
         let plain = kek.open(&purpose, &sealed).map_err(wrapped)?;
-        return plain.as_slice().try_into().map_err(|_| wrapped(EnvelopeError::Open(purpose.clone())));
+        return plain
+            .as_slice()
+            .try_into()
+            .map_err(|_| wrapped(EnvelopeError::Open(purpose.clone())));
     }
     let mut bytes = [0u8; 32];
     getrandom::fill(&mut bytes).map_err(|e| file(std::io::Error::other(e.to_string())))?;
     let sealed = kek.seal(&purpose, &bytes).map_err(wrapped)?;
     let new = path.with_extension("new");
     let mut out = fs::File::create(&new).map_err(file)?;
-    out.write_all(&sealed).and_then(|()| out.sync_all()).map_err(file)?;
+    out.write_all(&sealed)
+        .and_then(|()| out.sync_all())
+        .map_err(file)?;
     fs::rename(&new, &path).map_err(file)?;
-    fs::File::open(keys).and_then(|folder| folder.sync_all()).map_err(file)?;
+    fs::File::open(keys)
+        .and_then(|folder| folder.sync_all())
+        .map_err(file)?;
     Ok(bytes)
 }
 
@@ -85,7 +106,11 @@ mod tests {
         let first = KeyRing::open(folder.path(), Key::new([1; 32])).unwrap();
         let again = KeyRing::open(folder.path(), Key::new([1; 32])).unwrap();
         assert_eq!(*first.ledger, *again.ledger);
-        assert_ne!(first.access.to_bytes(), *first.ledger, "each purpose has its own key");
+        assert_ne!(
+            first.access.to_bytes(),
+            *first.ledger,
+            "each purpose has its own key"
+        );
         assert!(KeyRing::open(folder.path(), Key::new([2; 32])).is_err());
         for entry in fs::read_dir(folder.path()).unwrap() {
             let bytes = fs::read(entry.unwrap().path()).unwrap();

@@ -27,7 +27,12 @@ pub struct Subjects {
 impl Subjects {
     /// A vault over the keys in `store`.
     pub fn new(store: Arc<Store>, keys: Arc<KeyRing>, ambient: Arc<Ambient>) -> Self {
-        Self { store, keys, ambient, open: Mutex::default() }
+        Self {
+            store,
+            keys,
+            ambient,
+            open: Mutex::default(),
+        }
     }
 
     /// A keyed digest (nested, as HMAC is): without the alias key nobody can tell whose alias it is.
@@ -38,7 +43,11 @@ impl Subjects {
     }
 
     fn cached(&self, alias: &Digest) -> Option<Key> {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner).get(alias).cloned()
+        self.open
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(alias)
+            .cloned()
     }
 
     fn keep(&self, alias: Digest, key: &Key) {
@@ -50,8 +59,15 @@ impl Subjects {
     }
 
     fn unwrap_key(&self, alias: Digest, wrapped: &[u8]) -> Result<Key, PortError> {
-        let plain = self.keys.kek.open(&purpose(&alias), wrapped).map_err(|e| unavailable(&e))?;
-        let bytes: [u8; 32] = plain.as_slice().try_into().map_err(|_| unavailable(&"the key has another length"))?;
+        let plain = self
+            .keys
+            .kek
+            .open(&purpose(&alias), wrapped)
+            .map_err(|e| unavailable(&e))?;
+        let bytes: [u8; 32] = plain
+            .as_slice()
+            .try_into()
+            .map_err(|_| unavailable(&"the key has another length"))?;
         let key = Key::new(bytes);
         self.keep(alias, &key);
         Ok(key)
@@ -62,18 +78,32 @@ impl Subjects {
         if let Some(key) = self.cached(&alias) {
             return Ok(key);
         }
-        let held = match self.store.subject_key(alias).await.map_err(|e| unavailable(&e))? {
+        let held = match self
+            .store
+            .subject_key(alias)
+            .await
+            .map_err(|e| unavailable(&e))?
+        {
             SubjectKey::Never => {
                 let fresh = Zeroizing::new(self.ambient.random().map_err(|e| unavailable(&e))?);
-                let wrapped = self.keys.kek.seal(&purpose(&alias), fresh.as_slice()).map_err(|e| unavailable(&e))?;
+                let wrapped = self
+                    .keys
+                    .kek
+                    .seal(&purpose(&alias), fresh.as_slice())
+                    .map_err(|e| unavailable(&e))?;
                 let now = self.ambient.now();
-                self.store.ensure_subject_key(alias, &wrapped, now).await.map_err(|e| unavailable(&e))?
+                self.store
+                    .ensure_subject_key(alias, &wrapped, now)
+                    .await
+                    .map_err(|e| unavailable(&e))?
             }
             held => held,
         };
         match held {
             SubjectKey::Active { wrapped, .. } => self.unwrap_key(alias, &wrapped),
-            _ => Err(unavailable(&"this subject was erased, and an erased key is never made again")),
+            _ => Err(unavailable(
+                &"this subject was erased, and an erased key is never made again",
+            )),
         }
     }
 
@@ -81,7 +111,12 @@ impl Subjects {
         if let Some(key) = self.cached(&alias) {
             return Ok(Some(key));
         }
-        match self.store.subject_key(alias).await.map_err(|e| unavailable(&e))? {
+        match self
+            .store
+            .subject_key(alias)
+            .await
+            .map_err(|e| unavailable(&e))?
+        {
             SubjectKey::Active { wrapped, .. } => self.unwrap_key(alias, &wrapped).map(Some),
             _ => Ok(None),
         }
@@ -93,7 +128,10 @@ fn purpose(alias: &Digest) -> String {
 }
 
 fn unavailable(cause: &dyn std::fmt::Display) -> PortError {
-    PortError::Unavailable { what: "the subject's key", cause: cause.to_string() }
+    PortError::Unavailable {
+        what: "the subject's key",
+        cause: cause.to_string(),
+    }
 }
 
 impl Vault for Subjects {
@@ -101,10 +139,16 @@ impl Vault for Subjects {
         self.fingerprint(subject).to_string()
     }
 
-    fn seal<'a>(&'a self, subject: &'a str, plain: &'a [u8], bound: &'a [u8]) -> Answer<'a, Result<Vec<u8>, PortError>> {
+    fn seal<'a>(
+        &'a self,
+        subject: &'a str,
+        plain: &'a [u8],
+        bound: &'a [u8],
+    ) -> Answer<'a, Result<Vec<u8>, PortError>> {
         Box::pin(async move {
             let key = self.key_to_seal(self.fingerprint(subject)).await?;
-            key.seal(&String::from_utf8_lossy(bound), plain).map_err(|e| unavailable(&e))
+            key.seal(&String::from_utf8_lossy(bound), plain)
+                .map_err(|e| unavailable(&e))
         })
     }
 
@@ -117,7 +161,10 @@ impl Vault for Subjects {
         Box::pin(async move {
             let alias = Digest::parse(alias).map_err(|e| unavailable(&e))?;
             match self.key_to_open(alias).await? {
-                Some(key) => key.open(&String::from_utf8_lossy(bound), sealed).map(Some).map_err(|e| unavailable(&e)),
+                Some(key) => key
+                    .open(&String::from_utf8_lossy(bound), sealed)
+                    .map(Some)
+                    .map_err(|e| unavailable(&e)),
                 None => Ok(None),
             }
         })

@@ -16,7 +16,9 @@ use burgess_core::retirement::{Idleness, idleness};
 use burgess_core::review::{Cadence, Review};
 use burgess_core::roles::Role;
 use burgess_core::time::Timestamp;
-use burgess_store::{Alert, AlertState, AppFilter, Change, Reminder, Versioned, Write, approval_state, review_state};
+use burgess_store::{
+    Alert, AlertState, AppFilter, Change, Reminder, Versioned, Write, approval_state, review_state,
+};
 
 use super::promote::{dossier, facts, stand_down};
 use super::retire::{self, By};
@@ -47,11 +49,28 @@ pub struct Pass {
 /// Does everything that is due now. One failing app does not stop the others.
 pub async fn pass(server: &Server) -> Result<Pass, Problem> {
     let mut pass = Pass::default();
-    for request in server.store.queue().await.map_err(|e| Problem::internal(&e))? {
-        count(&mut pass.escalated, escalate(server, &request).await, request.app.as_str());
+    for request in server
+        .store
+        .queue()
+        .await
+        .map_err(|e| Problem::internal(&e))?
+    {
+        count(
+            &mut pass.escalated,
+            escalate(server, &request).await,
+            request.app.as_str(),
+        );
     }
-    for app in server.store.apps(&AppFilter::default()).await.map_err(|e| Problem::internal(&e))? {
-        if matches!(app.state, State::Retired | State::Rejected | State::Requested) {
+    for app in server
+        .store
+        .apps(&AppFilter::default())
+        .await
+        .map_err(|e| Problem::internal(&e))?
+    {
+        if matches!(
+            app.state,
+            State::Retired | State::Rejected | State::Requested
+        ) {
             continue;
         }
         let id = app.id.as_str();
@@ -68,7 +87,9 @@ fn count(number: &mut u32, done: Result<bool, Problem>, app: &str) {
     match done {
         Ok(true) => *number = number.saturating_add(1),
         Ok(false) => {}
-        Err(problem) => tracing::error!(app, code = problem.code, detail = %problem.detail, "the clockwork could not do its part"),
+        Err(problem) => {
+            tracing::error!(app, code = problem.code, detail = %problem.detail, "the clockwork could not do its part")
+        }
     }
 }
 
@@ -79,13 +100,27 @@ fn job() -> Principal {
 /// Warns at 48 hours and escalates at 72 (R33), once each.
 async fn escalate(server: &Server, request: &Request) -> Result<bool, Problem> {
     let now = server.now()?;
-    let Some(sla) = request.sla.filter(|_| request.is_open()) else { return Ok(false) };
+    let Some(sla) = request.sla.filter(|_| request.is_open()) else {
+        return Ok(false);
+    };
     let (kind, message, severity) = match sla.status(now) {
         SlaStatus::InTime => return Ok(false),
-        SlaStatus::Warned => ("sla_warning", "the decision is due within 24 hours", Severity::Warning),
-        SlaStatus::Breached => ("sla_breach", "the decision is late: 72 hours are over", Severity::Error),
+        SlaStatus::Warned => (
+            "sla_warning",
+            "the decision is due within 24 hours",
+            Severity::Warning,
+        ),
+        SlaStatus::Breached => (
+            "sla_breach",
+            "the decision is late: 72 hours are over",
+            Severity::Error,
+        ),
     };
-    let app = server.store.app(&request.app).await.map_err(|e| Problem::internal(&e))?;
+    let app = server
+        .store
+        .app(&request.app)
+        .await
+        .map_err(|e| Problem::internal(&e))?;
     let app = app.ok_or_else(|| Problem::not_found("app", request.app.as_str()))?;
     let reminder = Reminder {
         app: app.id.clone(),
@@ -94,16 +129,42 @@ async fn escalate(server: &Server, request: &Request) -> Result<bool, Problem> {
         to: recipients(server, &app).await?,
         sent_at: now,
     };
-    if server.store.reminder_sent(&reminder.id()).await.map_err(|e| Problem::internal(&e))? {
+    if server
+        .store
+        .reminder_sent(&reminder.id())
+        .await
+        .map_err(|e| Problem::internal(&e))?
+    {
         return Ok(false);
     }
     let permit = permit::<EscalateReview>(server, &job(), &case_facts(request), &NoContext, now)?;
-    let alert = alert(&app, kind, &reminder.about, severity, &format!("{}: {message}", app.name), now);
-    let event = begin(server, &app, now)?.permitted(&permit).did(ActionType::Create, "reminder", &reminder.id()).context("kind", kind).done();
-    let raised = begin(server, &app, now)?.permitted(&permit).did(ActionType::Create, "alert", &alert.id).moved(None, alert.state.as_str()).done();
+    let alert = alert(
+        &app,
+        kind,
+        &reminder.about,
+        severity,
+        &format!("{}: {message}", app.name),
+        now,
+    );
+    let event = begin(server, &app, now)?
+        .permitted(&permit)
+        .did(ActionType::Create, "reminder", &reminder.id())
+        .context("kind", kind)
+        .done();
+    let raised = begin(server, &app, now)?
+        .permitted(&permit)
+        .did(ActionType::Create, "alert", &alert.id)
+        .moved(None, alert.state.as_str())
+        .done();
     let writes = vec![
-        Write { changes: vec![Change::Reminder(Versioned::new(reminder))], event },
-        Write { changes: vec![Change::Alert(Versioned::new(alert))], event: raised },
+        Write {
+            changes: vec![Change::Reminder(Versioned::new(reminder))],
+            event,
+        },
+        Write {
+            changes: vec![Change::Alert(Versioned::new(alert))],
+            event: raised,
+        },
     ];
     server.commit(writes, &permit, now).await?;
     Ok(true)
@@ -111,15 +172,33 @@ async fn escalate(server: &Server, request: &Request) -> Result<bool, Problem> {
 
 /// Owner and platform team: who hears of what is critical (R57).
 async fn recipients(server: &Server, app: &App) -> Result<Vec<String>, Problem> {
-    let team = server.store.people_with(Role::PlatformSecurity).await.map_err(|e| Problem::internal(&e))?;
+    let team = server
+        .store
+        .people_with(Role::PlatformSecurity)
+        .await
+        .map_err(|e| Problem::internal(&e))?;
     let mut to = vec![app.owner.to_string()];
     to.extend(team.into_iter().map(|it| it.record.email.to_string()));
     Ok(to)
 }
 
-fn alert(app: &App, kind: &str, about: &str, severity: Severity, message: &str, now: Timestamp) -> Alert {
+fn alert(
+    app: &App,
+    kind: &str,
+    about: &str,
+    severity: Severity,
+    message: &str,
+    now: Timestamp,
+) -> Alert {
     Alert {
-        id: format!("alr_{}", &burgess_core::id::fingerprint(kind, &format!("{}\n{about}", app.id)).to_string().chars().take(32).collect::<String>()),
+        id: format!(
+            "alr_{}",
+            &burgess_core::id::fingerprint(kind, &format!("{}\n{about}", app.id))
+                .to_string()
+                .chars()
+                .take(32)
+                .collect::<String>()
+        ),
         app: Some(app.id.clone()),
         kind: kind.to_owned(),
         severity,
@@ -131,15 +210,23 @@ fn alert(app: &App, kind: &str, about: &str, severity: Severity, message: &str, 
 }
 
 fn begin(server: &Server, app: &App, now: Timestamp) -> Result<event::Draft, Problem> {
-    Ok(event::about(&server.ambient, Some(app), now).map_err(|e| Problem::internal(&e))?.by_job(CLOCKWORK))
+    Ok(event::about(&server.ambient, Some(app), now)
+        .map_err(|e| Problem::internal(&e))?
+        .by_job(CLOCKWORK))
 }
 
 /// Ends an approval whose time is up, and with it what is live under it.
 async fn expire(server: &Server, app: &App) -> Result<bool, Problem> {
     let now = server.now()?;
     let dossier = dossier(server, &app.id).await?;
-    let held = dossier.approvals.iter().find(|it| Some(&it.record.id) == app.approval.as_ref());
-    let Some(held) = held.filter(|it| it.record.voided.is_none() && now >= it.record.expires_at) else { return Ok(false) };
+    let held = dossier
+        .approvals
+        .iter()
+        .find(|it| Some(&it.record.id) == app.approval.as_ref());
+    let Some(held) = held.filter(|it| it.record.voided.is_none() && now >= it.record.expires_at)
+    else {
+        return Ok(false);
+    };
     let permit = permit::<ExpireApproval>(server, &job(), &facts(&dossier, now), &NoContext, now)?;
     let start = || Ok(begin(server, app, now)?.permitted(&permit));
     let mut writes = stand_down(&dossier, None, EndedWhy::ApprovalLapsed, now, &start)?;
@@ -148,7 +235,10 @@ async fn expire(server: &Server, app: &App) -> Result<bool, Problem> {
         .did(ActionType::Update, "approval", voided.id.as_str())
         .moved(Some(approval_state(&held.record)), approval_state(&voided))
         .done();
-    writes.push(Write { changes: vec![Change::Approval(Box::new(held.next(voided)))], event });
+    writes.push(Write {
+        changes: vec![Change::Approval(Box::new(held.next(voided)))],
+        event,
+    });
     server.commit(writes, &permit, now).await?;
     Ok(true)
 }
@@ -156,11 +246,18 @@ async fn expire(server: &Server, app: &App) -> Result<bool, Problem> {
 /// Opens the periodic review that is due (R61, R62).
 async fn open_review(server: &Server, app: &App) -> Result<bool, Problem> {
     let now = server.now()?;
-    let reviews = server.store.reviews_of(&app.id).await.map_err(|e| Problem::internal(&e))?;
+    let reviews = server
+        .store
+        .reviews_of(&app.id)
+        .await
+        .map_err(|e| Problem::internal(&e))?;
     if app.approval.is_none() || reviews.iter().any(|it| it.record.completed.is_none()) {
         return Ok(false);
     }
-    let last = reviews.iter().filter_map(|it| it.record.completed.as_ref().map(|c| c.at)).max();
+    let last = reviews
+        .iter()
+        .filter_map(|it| it.record.completed.as_ref().map(|c| c.at))
+        .max();
     let last = match last {
         Some(last) => last,
         None => approved_at(server, app).await?.unwrap_or(app.created_at),
@@ -173,25 +270,48 @@ async fn open_review(server: &Server, app: &App) -> Result<bool, Problem> {
     let permit = permit::<OpenReview>(server, &job(), &facts(&dossier, now), &NoContext, now)?;
     let id = ReviewId::from_uuid(server.ambient.uuid().map_err(|e| Problem::internal(&e))?);
     let review = Review::open(id, app.id.clone(), app.band, due_at, now);
-    let alert = alert(app, "review_due", review.id.as_str(), Severity::Warning, &format!("{}: the periodic review is due", app.name), now);
+    let alert = alert(
+        app,
+        "review_due",
+        review.id.as_str(),
+        Severity::Warning,
+        &format!("{}: the periodic review is due", app.name),
+        now,
+    );
     let event = begin(server, app, now)?
         .permitted(&permit)
         .did(ActionType::Create, "review", review.id.as_str())
         .moved(None, review_state(&review))
         .context("band", app.band.as_str())
         .done();
-    let raised = begin(server, app, now)?.permitted(&permit).did(ActionType::Create, "alert", &alert.id).moved(None, alert.state.as_str()).done();
+    let raised = begin(server, app, now)?
+        .permitted(&permit)
+        .did(ActionType::Create, "alert", &alert.id)
+        .moved(None, alert.state.as_str())
+        .done();
     let writes = vec![
-        Write { changes: vec![Change::Review(Versioned::new(review))], event },
-        Write { changes: vec![Change::Alert(Versioned::new(alert))], event: raised },
+        Write {
+            changes: vec![Change::Review(Versioned::new(review))],
+            event,
+        },
+        Write {
+            changes: vec![Change::Alert(Versioned::new(alert))],
+            event: raised,
+        },
     ];
     server.commit(writes, &permit, now).await?;
     Ok(true)
 }
 
 async fn approved_at(server: &Server, app: &App) -> Result<Option<Timestamp>, Problem> {
-    let Some(id) = &app.approval else { return Ok(None) };
-    let held = server.store.approval(id).await.map_err(|e| Problem::internal(&e))?;
+    let Some(id) = &app.approval else {
+        return Ok(None);
+    };
+    let held = server
+        .store
+        .approval(id)
+        .await
+        .map_err(|e| Problem::internal(&e))?;
     Ok(held.map(|it| it.record.granted_at))
 }
 
@@ -208,19 +328,48 @@ async fn remind(server: &Server, app: &App) -> Result<bool, Problem> {
         to: recipients(server, app).await?,
         sent_at: now,
     };
-    if server.store.reminder_sent(&reminder.id()).await.map_err(|e| Problem::internal(&e))? {
+    if server
+        .store
+        .reminder_sent(&reminder.id())
+        .await
+        .map_err(|e| Problem::internal(&e))?
+    {
         return Ok(false);
     }
     let dossier = dossier(server, &app.id).await?;
     let permit = permit::<SendReminder>(server, &job(), &facts(&dossier, now), &NoContext, now)?;
     let days = now.since(app.last_used_at).as_days();
-    let message = format!("{}: not used for {days} days; retire it, or use it", app.name);
-    let alert = alert(app, "idle", &reminder.about, Severity::Warning, &message, now);
-    let event = begin(server, app, now)?.permitted(&permit).did(ActionType::Create, "reminder", &reminder.id()).context("idle_days", days).done();
-    let raised = begin(server, app, now)?.permitted(&permit).did(ActionType::Create, "alert", &alert.id).moved(None, alert.state.as_str()).done();
+    let message = format!(
+        "{}: not used for {days} days; retire it, or use it",
+        app.name
+    );
+    let alert = alert(
+        app,
+        "idle",
+        &reminder.about,
+        Severity::Warning,
+        &message,
+        now,
+    );
+    let event = begin(server, app, now)?
+        .permitted(&permit)
+        .did(ActionType::Create, "reminder", &reminder.id())
+        .context("idle_days", days)
+        .done();
+    let raised = begin(server, app, now)?
+        .permitted(&permit)
+        .did(ActionType::Create, "alert", &alert.id)
+        .moved(None, alert.state.as_str())
+        .done();
     let writes = vec![
-        Write { changes: vec![Change::Reminder(Versioned::new(reminder))], event },
-        Write { changes: vec![Change::Alert(Versioned::new(alert))], event: raised },
+        Write {
+            changes: vec![Change::Reminder(Versioned::new(reminder))],
+            event,
+        },
+        Write {
+            changes: vec![Change::Alert(Versioned::new(alert))],
+            event: raised,
+        },
     ];
     server.commit(writes, &permit, now).await?;
     Ok(true)
@@ -242,11 +391,22 @@ async fn retire_due(server: &Server, app: &App) -> Result<bool, Problem> {
     if app.state != State::RetirementScheduled {
         return Ok(false);
     }
-    let held = server.store.retirement(&app.id).await.map_err(|e| Problem::internal(&e))?;
-    let due = held.is_some_and(|it| it.record.cancelled_at.is_none() && it.record.schedule.is_due(now));
+    let held = server
+        .store
+        .retirement(&app.id)
+        .await
+        .map_err(|e| Problem::internal(&e))?;
+    let due =
+        held.is_some_and(|it| it.record.cancelled_at.is_none() && it.record.schedule.is_due(now));
     if !due {
         return Ok(false);
     }
-    retire::retire(server, By::Clock, &app.id, "Retired by the clock after its notice; nobody said what was learned.").await?;
+    retire::retire(
+        server,
+        By::Clock,
+        &app.id,
+        "Retired by the clock after its notice; nobody said what was learned.",
+    )
+    .await?;
     Ok(true)
 }

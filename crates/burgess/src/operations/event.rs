@@ -118,15 +118,25 @@ impl Draft {
     /// Which permit allowed it; its policies and their set become part of the leaf.
     pub fn permitted<A: Action>(mut self, permit: &Permit<A>) -> Self {
         self.event.policy_digest = Some(permit.policy_digest());
-        self.event.decision =
-            Some(DecisionRecord { answer: "allow".to_owned(), policies: permit.determining().to_vec() });
+        self.event.decision = Some(DecisionRecord {
+            answer: "allow".to_owned(),
+            policies: permit.determining().to_vec(),
+        });
         self
     }
 
     /// What was decided, beside the policies that allowed deciding.
     pub fn answered(mut self, answer: &str) -> Self {
-        let policies = self.event.decision.take().map(|d| d.policies).unwrap_or_default();
-        self.event.decision = Some(DecisionRecord { answer: answer.to_owned(), policies });
+        let policies = self
+            .event
+            .decision
+            .take()
+            .map(|d| d.policies)
+            .unwrap_or_default();
+        self.event.decision = Some(DecisionRecord {
+            answer: answer.to_owned(),
+            policies,
+        });
         self
     }
 
@@ -139,7 +149,10 @@ impl Draft {
 
     /// One more circumstance.
     pub fn context(mut self, key: &str, value: impl Into<Value>) -> Self {
-        self.event.request_context.get_or_insert_with(Map::new).insert(key.to_owned(), value.into());
+        self.event
+            .request_context
+            .get_or_insert_with(Map::new)
+            .insert(key.to_owned(), value.into());
         self
     }
 

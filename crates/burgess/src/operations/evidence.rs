@@ -19,8 +19,8 @@ use burgess_inspect::draft::{Lookup, artifact_facts};
 use burgess_inspect::error::InspectError;
 use burgess_inspect::facts::Facts;
 use burgess_inspect::readme::{self, Section};
-use burgess_inspect::unpack::{self, Tree};
 use burgess_inspect::sbom::{SbomError, Service, Subject, cyclonedx};
+use burgess_inspect::unpack::{self, Tree};
 use burgess_inspect::{exports, lockfile, secrets};
 use burgess_store::{Change, EvidenceItem, EvidenceKind, Versioned};
 use serde::Serialize;
@@ -59,7 +59,13 @@ pub struct Reading {
 }
 
 /// Reads an upload. Takes as long as the archive is large; call it off the request threads.
-pub fn read(upload: &Upload, catalogue: &Catalogue, advisories: &Database, serial: u128, now: Timestamp) -> Result<Reading, Unreadable> {
+pub fn read(
+    upload: &Upload,
+    catalogue: &Catalogue,
+    advisories: &Database,
+    serial: u128,
+    now: Timestamp,
+) -> Result<Reading, Unreadable> {
     let tree = unpack::file(&upload.file_name, upload.bytes.clone())?;
     read_tree(tree, &upload.file_name, catalogue, advisories, serial, now)
 }
@@ -80,7 +86,15 @@ pub fn read_tree(
     let secrets = secret_findings(&tree, &facts);
     let shown = shown(&facts, &manifests, catalogue);
     let sbom = bill(name, &facts, &manifests, serial, now)?;
-    Ok(Reading { tree, facts, shown, digest, secrets, packages, sbom })
+    Ok(Reading {
+        tree,
+        facts,
+        shown,
+        digest,
+        secrets,
+        packages,
+        sbom,
+    })
 }
 
 /// The package manifests inside, and those that cannot be read.
@@ -95,14 +109,27 @@ fn manifests(tree: &Tree) -> Manifests {
 }
 
 fn scan(manifests: &Manifests, advisories: &Database) -> PackageScan {
-    let mut scan = PackageScan { packages: 0, unpinned: Vec::new(), vulnerable: Vec::new(), skipped: Vec::new() };
+    let mut scan = PackageScan {
+        packages: 0,
+        unpinned: Vec::new(),
+        vulnerable: Vec::new(),
+        skipped: Vec::new(),
+    };
     for (path, manifest) in manifests {
         match manifest {
             Ok(manifest) => {
                 let report = burgess_inspect::advisories::scan(manifest, advisories);
-                scan.packages = scan.packages.saturating_add(u32::try_from(manifest.packages.len()).unwrap_or(u32::MAX));
-                scan.unpinned.extend(manifest.unpinned.iter().map(|p| format!("{p} ({path})")));
-                scan.skipped.extend(manifest.skipped.iter().map(|s| format!("{} ({path}): {}", s.what, s.why)));
+                scan.packages = scan
+                    .packages
+                    .saturating_add(u32::try_from(manifest.packages.len()).unwrap_or(u32::MAX));
+                scan.unpinned
+                    .extend(manifest.unpinned.iter().map(|p| format!("{p} ({path})")));
+                scan.skipped.extend(
+                    manifest
+                        .skipped
+                        .iter()
+                        .map(|s| format!("{} ({path}): {}", s.what, s.why)),
+                );
                 scan.vulnerable.extend(report.findings(path));
             }
             Err(error) => scan.skipped.push(format!("{path}: {error}")),
@@ -112,9 +139,18 @@ fn scan(manifests: &Manifests, advisories: &Database) -> PackageScan {
 }
 
 fn secret_findings(tree: &Tree, facts: &Facts) -> Vec<Finding> {
-    let hits = secrets::scan(tree.files.iter().map(|(path, bytes)| (path.as_str(), bytes.as_slice())));
-    let from_exports = facts.secrets.iter().map(|s| (s.kind.clone(), s.file.clone(), s.pointer.clone()));
-    let from_scan = hits.into_iter().map(|h| (h.kind.to_string(), h.file, h.pointer));
+    let hits = secrets::scan(
+        tree.files
+            .iter()
+            .map(|(path, bytes)| (path.as_str(), bytes.as_slice())),
+    );
+    let from_exports = facts
+        .secrets
+        .iter()
+        .map(|s| (s.kind.clone(), s.file.clone(), s.pointer.clone()));
+    let from_scan = hits
+        .into_iter()
+        .map(|h| (h.kind.to_string(), h.file, h.pointer));
     let mut seen = std::collections::BTreeSet::new();
     from_exports
         .chain(from_scan)
@@ -123,7 +159,8 @@ fn secret_findings(tree: &Tree, facts: &Facts) -> Vec<Finding> {
             rule: format!("secret.{}", kind.to_lowercase().replace('_', "-")),
             severity: Severity::Error,
             message: format!("a secret ({kind}) stands in `{file}` at {pointer}"),
-            remedy: "move it into the platform's credential store, change it, and export again".to_owned(),
+            remedy: "move it into the platform's credential store, change it, and export again"
+                .to_owned(),
             file,
             pointer,
         })
@@ -134,20 +171,54 @@ fn secret_findings(tree: &Tree, facts: &Facts) -> Vec<Finding> {
 fn shown(facts: &Facts, manifests: &Manifests, catalogue: &Catalogue) -> ArtifactFacts {
     let by_name = |name: &str| catalogue.find(name).map(|c| c.id.clone());
     let by_host = |host: &str| catalogue.by_host(host).map(|c| c.id.clone());
-    let mut out = artifact_facts(facts, &Lookup { by_name: &by_name, by_host: &by_host });
-    let of_manifests = manifests.iter().filter_map(|(_, manifest)| manifest.as_ref().ok());
-    out.packages.extend(of_manifests.flat_map(|manifest| manifest.packages.iter().map(|package| package.purl.clone())));
+    let mut out = artifact_facts(
+        facts,
+        &Lookup {
+            by_name: &by_name,
+            by_host: &by_host,
+        },
+    );
+    let of_manifests = manifests
+        .iter()
+        .filter_map(|(_, manifest)| manifest.as_ref().ok());
+    out.packages.extend(
+        of_manifests
+            .flat_map(|manifest| manifest.packages.iter().map(|package| package.purl.clone())),
+    );
     out.packages.sort();
     out.packages.dedup();
     out.third_party_code = out.third_party_code || !out.packages.is_empty();
     out
 }
 
-fn bill(name: &str, facts: &Facts, manifests: &Manifests, serial: u128, now: Timestamp) -> Result<Value, Unreadable> {
-    let name = if facts.name.is_empty() { name } else { &facts.name };
-    let read: Vec<lockfile::Manifest> = manifests.iter().filter_map(|(_, manifest)| manifest.as_ref().ok().cloned()).collect();
-    let mut services: Vec<Service> = facts.connectors.iter().map(|c| Service { name: c.clone(), hosts: Vec::new() }).collect();
-    services.extend(facts.external_hosts.iter().map(|host| Service { name: host.clone(), hosts: vec![host.clone()] }));
+fn bill(
+    name: &str,
+    facts: &Facts,
+    manifests: &Manifests,
+    serial: u128,
+    now: Timestamp,
+) -> Result<Value, Unreadable> {
+    let name = if facts.name.is_empty() {
+        name
+    } else {
+        &facts.name
+    };
+    let read: Vec<lockfile::Manifest> = manifests
+        .iter()
+        .filter_map(|(_, manifest)| manifest.as_ref().ok().cloned())
+        .collect();
+    let mut services: Vec<Service> = facts
+        .connectors
+        .iter()
+        .map(|c| Service {
+            name: c.clone(),
+            hosts: Vec::new(),
+        })
+        .collect();
+    services.extend(facts.external_hosts.iter().map(|host| Service {
+        name: host.clone(),
+        hosts: vec![host.clone()],
+    }));
     let serial = format!("urn:uuid:{}", uuid::Uuid::from_u128(serial));
     let subject = Subject {
         id: name,
@@ -174,15 +245,29 @@ pub enum Unreadable {
 }
 
 /// Reads an upload on a thread of its own.
-pub async fn reading(server: &Arc<Server>, upload: Upload) -> Result<(Reading, ArtifactRef), Problem> {
+pub async fn reading(
+    server: &Arc<Server>,
+    upload: Upload,
+) -> Result<(Reading, ArtifactRef), Problem> {
     let now = server.ambient.now();
     let serial = server.ambient.uuid().map_err(|e| Problem::internal(&e))?;
     let id = server.ambient.uuid().map_err(|e| Problem::internal(&e))?;
     let held = Arc::clone(server);
     let name = upload.file_name.clone();
     let size = u64::try_from(upload.bytes.len()).unwrap_or(u64::MAX);
-    let read = tokio::task::spawn_blocking(move || read(&upload, &held.catalogue, &held.advisories.load(), serial, now));
-    let reading = read.await.map_err(|e| Problem::internal(&e))?.map_err(|e| unreadable(&e))?;
+    let read = tokio::task::spawn_blocking(move || {
+        read(
+            &upload,
+            &held.catalogue,
+            &held.advisories.load(),
+            serial,
+            now,
+        )
+    });
+    let reading = read
+        .await
+        .map_err(|e| Problem::internal(&e))?
+        .map_err(|e| unreadable(&e))?;
     let reference = ArtifactRef {
         id: ArtifactId::from_uuid(id),
         normalised: reading.digest.normalised,
@@ -208,8 +293,16 @@ pub fn readme(text: &str, timing_declared: bool) -> ReadmeEvidence {
     let has = |section: Section| report.sections.iter().any(|found| found.section == section);
     ReadmeEvidence {
         digest: Some(Digest::of(text.as_bytes())),
-        missing_sections: report.missing.iter().map(|section| heading(*section).to_owned()).collect(),
-        test_cases: report.test_cases.iter().map(|case| case.id.clone()).collect(),
+        missing_sections: report
+            .missing
+            .iter()
+            .map(|section| heading(*section).to_owned())
+            .collect(),
+        test_cases: report
+            .test_cases
+            .iter()
+            .map(|case| case.id.clone())
+            .collect(),
         states_latency: has(Section::Latency),
         states_failure_modes: has(Section::FailureModes),
     }
@@ -217,12 +310,18 @@ pub fn readme(text: &str, timing_declared: bool) -> ReadmeEvidence {
 
 /// The heading that the template gives a section.
 fn heading(section: Section) -> &'static str {
-    readme::SECTIONS.iter().find(|row| row.section == section).map_or("a section", |row| row.heading)
+    readme::SECTIONS
+        .iter()
+        .find(|row| row.section == section)
+        .map_or("a section", |row| row.heading)
 }
 
 /// Everything that was seen of one version of an app, from its records.
 pub fn gather(items: &[Versioned<EvidenceItem>], artifact: Option<Digest>) -> Evidence {
-    let mut evidence = Evidence { artifact, ..Evidence::default() };
+    let mut evidence = Evidence {
+        artifact,
+        ..Evidence::default()
+    };
     for item in items.iter().map(|it| &it.record) {
         let mine = item.artifact == artifact;
         match item.kind {
@@ -236,7 +335,9 @@ pub fn gather(items: &[Versioned<EvidenceItem>], artifact: Option<Digest>) -> Ev
             EvidenceKind::Packages if mine => evidence.packages = body(item),
             EvidenceKind::Sbom if mine => evidence.sbom = item.blob,
             EvidenceKind::Timing if mine => evidence.timing = body(item),
-            EvidenceKind::Finding if mine => evidence.open_findings.extend(body::<burgess_core::evidence::OpenFinding>(item)),
+            EvidenceKind::Finding if mine => evidence
+                .open_findings
+                .extend(body::<burgess_core::evidence::OpenFinding>(item)),
             _ => {}
         }
     }
@@ -251,11 +352,22 @@ fn body<T: DeserializeOwned>(item: &EvidenceItem) -> Option<T> {
 pub fn record(known: &[Versioned<EvidenceItem>], item: EvidenceItem) -> Change {
     let id = item.id();
     let before = known.iter().find(|it| it.record.id() == id);
-    Change::Evidence(before.map_or_else(|| Versioned::new(item.clone()), |before| before.next(item.clone())))
+    Change::Evidence(before.map_or_else(
+        || Versioned::new(item.clone()),
+        |before| before.next(item.clone()),
+    ))
 }
 
 /// A record of evidence of this kind.
-pub fn item(app: &AppId, artifact: Option<Digest>, kind: EvidenceKind, name: &str, value: &impl Serialize, by: &str, at: Timestamp) -> EvidenceItem {
+pub fn item(
+    app: &AppId,
+    artifact: Option<Digest>,
+    kind: EvidenceKind,
+    name: &str,
+    value: &impl Serialize,
+    by: &str,
+    at: Timestamp,
+) -> EvidenceItem {
     EvidenceItem {
         app: app.clone(),
         artifact,
@@ -279,13 +391,58 @@ pub async fn of_reading(
 ) -> Result<Vec<Change>, Problem> {
     let artifact = Some(reading.digest.normalised);
     let bill = serde_json::to_vec_pretty(&reading.sbom).map_err(|e| Problem::internal(&e))?;
-    let blob = server.store.blobs().put(&bill).map_err(|e| Problem::internal(&e))?;
-    let mut sbom = item(app, artifact, EvidenceKind::Sbom, "", &"CycloneDX 1.6", by, at);
+    let blob = server
+        .store
+        .blobs()
+        .put(&bill)
+        .map_err(|e| Problem::internal(&e))?;
+    let mut sbom = item(
+        app,
+        artifact,
+        EvidenceKind::Sbom,
+        "",
+        &"CycloneDX 1.6",
+        by,
+        at,
+    );
     sbom.blob = Some(blob);
     Ok(vec![
-        record(known, item(app, artifact, EvidenceKind::Facts, "", &reading.shown, by, at)),
-        record(known, item(app, artifact, EvidenceKind::Secrets, "", &reading.secrets, by, at)),
-        record(known, item(app, artifact, EvidenceKind::Packages, "", &reading.packages, by, at)),
+        record(
+            known,
+            item(
+                app,
+                artifact,
+                EvidenceKind::Facts,
+                "",
+                &reading.shown,
+                by,
+                at,
+            ),
+        ),
+        record(
+            known,
+            item(
+                app,
+                artifact,
+                EvidenceKind::Secrets,
+                "",
+                &reading.secrets,
+                by,
+                at,
+            ),
+        ),
+        record(
+            known,
+            item(
+                app,
+                artifact,
+                EvidenceKind::Packages,
+                "",
+                &reading.packages,
+                by,
+                at,
+            ),
+        ),
         record(known, sbom),
     ])
 }

@@ -7,15 +7,16 @@ pub mod approve;
 pub mod attach;
 pub mod clockwork;
 pub mod connect;
-pub mod evidence;
+pub mod datasets;
 pub mod event;
+pub mod evidence;
 pub mod intake;
 pub mod people;
 pub mod promote;
 pub mod report;
 pub mod retire;
-pub mod secrets;
 pub mod review;
+pub mod secrets;
 pub mod telemetry;
 pub mod trail;
 pub mod verdict;
@@ -77,14 +78,30 @@ pub fn permit<A: Action>(
     now: Timestamp,
 ) -> Result<Permit<A>, Problem> {
     let policies = server.policies.load();
-    let request = policy::Request::<A> { principal, resource, context };
-    policy::decide(&request, &policies, now).into_result().map_err(|denial| denied(&denial))
+    let request = policy::Request::<A> {
+        principal,
+        resource,
+        context,
+    };
+    policy::decide(&request, &policies, now)
+        .into_result()
+        .map_err(|denial| denied(&denial))
 }
 
 /// Whether policy would allow it: for showing or hiding a button. It protects nothing.
-pub fn may<A: Action>(server: &Server, principal: &Principal, resource: &A::Resource, context: &A::Context, now: Timestamp) -> bool {
+pub fn may<A: Action>(
+    server: &Server,
+    principal: &Principal,
+    resource: &A::Resource,
+    context: &A::Context,
+    now: Timestamp,
+) -> bool {
     let policies = server.policies.load();
-    let request = policy::Request::<A> { principal, resource, context };
+    let request = policy::Request::<A> {
+        principal,
+        resource,
+        context,
+    };
     policy::decide(&request, &policies, now).is_allowed()
 }
 
@@ -103,7 +120,11 @@ pub fn denied(denial: &Denial) -> Problem {
         reason: "no permit matched; this one came nearest".to_owned(),
         remedy: format!("it wants {}", nearest.wanted.join(" and ")),
     });
-    Problem::refused(denial.code(), denial.sentence(), rules.chain(nearest).collect())
+    Problem::refused(
+        denial.code(),
+        denial.sentence(),
+        rules.chain(nearest).collect(),
+    )
 }
 
 /// What a refusal by the rules looks like outside.
@@ -119,11 +140,20 @@ pub fn refused(refusal: &Refusal) -> Problem {
         .collect();
     let count = refusal.unmet.len();
     let detail = if count == 1 {
-        refusal.unmet.first().map(|unmet| unmet.reason.clone()).unwrap_or_default()
+        refusal
+            .unmet
+            .first()
+            .map(|unmet| unmet.reason.clone())
+            .unwrap_or_default()
     } else {
         format!("{count} controls are not met yet")
     };
-    Problem { status: StatusCode::CONFLICT, code: "CONTROLS_UNMET", detail, unmet }
+    Problem {
+        status: StatusCode::CONFLICT,
+        code: "CONTROLS_UNMET",
+        detail,
+        unmet,
+    }
 }
 
 /// The facts of an app, as policy sees them.
@@ -146,19 +176,33 @@ pub fn app_facts(app: &App, approved: bool, retirement_due: bool) -> AppFacts {
 
 /// Owner and second owner.
 pub fn owners(app: &App) -> BTreeSet<Email> {
-    std::iter::once(app.owner.clone()).chain(app.second_owner.clone()).collect()
+    std::iter::once(app.owner.clone())
+        .chain(app.second_owner.clone())
+        .collect()
 }
 
 /// Unmet controls of a request, of those that count.
-pub fn missing(request: &burgess_core::intake::Request, counts: impl Fn(ControlId) -> bool) -> BTreeSet<String> {
-    request.controls.unmet().filter(|control| counts(control.id)).map(|control| control.id.as_str().to_owned()).collect()
+pub fn missing(
+    request: &burgess_core::intake::Request,
+    counts: impl Fn(ControlId) -> bool,
+) -> BTreeSet<String> {
+    request
+        .controls
+        .unmet()
+        .filter(|control| counts(control.id))
+        .map(|control| control.id.as_str().to_owned())
+        .collect()
 }
 
 /// Whether a control must be there before the rules approve alone; the others stop gates later on.
 pub const fn counts_for_rules(id: ControlId) -> bool {
     !matches!(
         id,
-        ControlId::Tests | ControlId::StaticChecks | ControlId::TimingDocumented | ControlId::TimingReport | ControlId::RemediationInTime
+        ControlId::Tests
+            | ControlId::StaticChecks
+            | ControlId::TimingDocumented
+            | ControlId::TimingReport
+            | ControlId::RemediationInTime
     )
 }
 
@@ -174,7 +218,12 @@ pub fn case_facts(request: &burgess_core::intake::Request) -> CaseFacts {
         app: request.app.clone(),
         developer: app.developer.clone().unwrap_or_else(|| nobody.clone()),
         submitter: request.submitted_by.clone(),
-        owners: app.owner.iter().chain(app.second_owner.iter()).cloned().collect(),
+        owners: app
+            .owner
+            .iter()
+            .chain(app.second_owner.iter())
+            .cloned()
+            .collect(),
         reviewers: request
             .decisions
             .iter()

@@ -37,7 +37,11 @@ pub struct Invited {
 pub fn machine() -> Principal {
     let email = Email::parse("machine@localhost.invalid").ok();
     match email {
-        Some(email) => Principal::Person(Person { email, roles: BTreeSet::from([Role::Administrator]), active: true }),
+        Some(email) => Principal::Person(Person {
+            email,
+            roles: BTreeSet::from([Role::Administrator]),
+            active: true,
+        }),
         None => Principal::Job("machine"),
     }
 }
@@ -46,9 +50,19 @@ pub fn machine() -> Principal {
 pub async fn invite(server: &Server, invited: Invited) -> Result<String, Problem> {
     let now = server.now()?;
     let secret = server.ambient.secret().map_err(|e| Problem::internal(&e))?;
-    let held = server.store.person(&invited.email).await.map_err(|e| Problem::internal(&e))?;
+    let held = server
+        .store
+        .person(&invited.email)
+        .await
+        .map_err(|e| Problem::internal(&e))?;
     let revision = held.as_ref().map_or(0, |it| it.revision);
-    let permit = permit::<ManagePeople>(server, &machine(), &Organisation { revision }, &NoContext, now)?;
+    let permit = permit::<ManagePeople>(
+        server,
+        &machine(),
+        &Organisation { revision },
+        &NoContext,
+        now,
+    )?;
     let mut person = held.as_ref().map_or_else(
         || PersonRecord {
             email: invited.email.clone(),
@@ -68,23 +82,56 @@ pub async fn invite(server: &Server, invited: Invited) -> Result<String, Problem
     if !invited.unit.is_empty() {
         person.unit = invited.unit;
     }
-    let previous = held.as_ref().map(|it| if it.record.active { "active" } else { "inactive" });
-    let change = held.as_ref().map_or_else(|| Versioned::new(person.clone()), |it| it.next(person.clone()));
-    let mut bound = start(server, &permit, now)?.did(ActionType::Update, "person", person.email.as_str()).context("role", invited.role.as_str());
+    let previous = held.as_ref().map(|it| {
+        if it.record.active {
+            "active"
+        } else {
+            "inactive"
+        }
+    });
+    let change = held.as_ref().map_or_else(
+        || Versioned::new(person.clone()),
+        |it| it.next(person.clone()),
+    );
+    let mut bound = start(server, &permit, now)?
+        .did(ActionType::Update, "person", person.email.as_str())
+        .context("role", invited.role.as_str());
     if previous != Some("active") {
         bound = bound.moved(previous, "active");
     }
-    let link = Invite { secret_digest: digest(&secret), person: invited.email, created_at: now, expires_at: now.plus(LINK_LIFETIME), used_at: None };
-    let made = start(server, &permit, now)?
-        .did(ActionType::Create, "invite", &link.secret_digest.to_string());
+    let link = Invite {
+        secret_digest: digest(&secret),
+        person: invited.email,
+        created_at: now,
+        expires_at: now.plus(LINK_LIFETIME),
+        used_at: None,
+    };
+    let made = start(server, &permit, now)?.did(
+        ActionType::Create,
+        "invite",
+        &link.secret_digest.to_string(),
+    );
     let writes = vec![
-        Write { changes: vec![Change::Person(change)], event: bound.done() },
-        Write { changes: vec![Change::Invite(Versioned::new(link))], event: made.done() },
+        Write {
+            changes: vec![Change::Person(change)],
+            event: bound.done(),
+        },
+        Write {
+            changes: vec![Change::Invite(Versioned::new(link))],
+            event: made.done(),
+        },
     ];
     server.commit(writes, &permit, now).await?;
     Ok(secret)
 }
 
-fn start<A: Action>(server: &Server, permit: &Permit<A>, now: Timestamp) -> Result<event::Draft, Problem> {
-    Ok(event::about(&server.ambient, None, now).map_err(|e| Problem::internal(&e))?.by_job("machine").permitted(permit))
+fn start<A: Action>(
+    server: &Server,
+    permit: &Permit<A>,
+    now: Timestamp,
+) -> Result<event::Draft, Problem> {
+    Ok(event::about(&server.ambient, None, now)
+        .map_err(|e| Problem::internal(&e))?
+        .by_job("machine")
+        .permitted(permit))
 }

@@ -3,14 +3,18 @@
 use burgess_core::app::{App, Environment};
 use burgess_core::audit::{ActionType, Place};
 use burgess_core::credential::{ClientCredential, CredentialState};
-use burgess_core::deploy::{self, Deployment, Ended, EndedWhy, GateInputs, highest_live, live, rollback_target};
+use burgess_core::deploy::{
+    self, Deployment, Ended, EndedWhy, GateInputs, highest_live, live, rollback_target,
+};
 use burgess_core::evidence::Evidence;
 use burgess_core::id::{AppId, DeploymentId};
 use burgess_core::intake::Request;
 use burgess_core::lifecycle::{self, Action as Step};
 use burgess_core::permit::Permit;
 use burgess_core::policy::Action;
-use burgess_core::policy::action::{DeploySandbox, DeployStaging, PromoteProduction, Quarantine, ReleaseQuarantine, Rollback};
+use burgess_core::policy::action::{
+    DeploySandbox, DeployStaging, PromoteProduction, Quarantine, ReleaseQuarantine, Rollback,
+};
 use burgess_core::policy::facts::{AppFacts, InEnvironment, NoContext};
 use burgess_core::time::Timestamp;
 use burgess_store::{Change, Dossier, Versioned, Write, deployment_state};
@@ -22,36 +26,60 @@ use crate::server::Server;
 
 /// One app with everything about it.
 pub async fn dossier(server: &Server, id: &AppId) -> Result<Dossier, Problem> {
-    let dossier = server.store.dossier(id).await.map_err(|e| Problem::internal(&e))?;
+    let dossier = server
+        .store
+        .dossier(id)
+        .await
+        .map_err(|e| Problem::internal(&e))?;
     dossier.ok_or_else(|| Problem::not_found("app", id.as_str()))
 }
 
 /// The facts of the app as policy sees them.
 pub fn facts(dossier: &Dossier, now: Timestamp) -> AppFacts {
-    let approved = dossier.approvals.iter().any(|it| it.record.is_in_force(now) && Some(&it.record.id) == dossier.app.approval.as_ref());
-    let due = dossier.retirement.as_ref().is_some_and(|it| it.record.cancelled_at.is_none() && it.record.schedule.is_due(now));
+    let approved = dossier.approvals.iter().any(|it| {
+        it.record.is_in_force(now) && Some(&it.record.id) == dossier.app.approval.as_ref()
+    });
+    let due = dossier
+        .retirement
+        .as_ref()
+        .is_some_and(|it| it.record.cancelled_at.is_none() && it.record.schedule.is_due(now));
     app_facts(&dossier.app, approved, due)
 }
 
 /// The request that the app's approval answers: its charter is the one in force.
 pub fn approved_request(dossier: &Dossier) -> Option<&Request> {
     let approval = dossier.app.approval.as_ref()?;
-    dossier.requests.iter().find(|request| request.approval.as_ref() == Some(approval))
+    dossier
+        .requests
+        .iter()
+        .find(|request| request.approval.as_ref() == Some(approval))
 }
 
 /// What was seen of the artifact that was uploaded last.
 pub fn evidence_of(dossier: &Dossier) -> Evidence {
-    let digest = dossier.artifacts.first().map(|it| it.record.reference.normalised);
+    let digest = dossier
+        .artifacts
+        .first()
+        .map(|it| it.record.reference.normalised);
     evidence::gather(&dossier.evidence, digest)
 }
 
 /// Deployments of the app, the newest first.
 pub fn deployments(dossier: &Dossier) -> Vec<Deployment> {
-    dossier.deployments.iter().map(|it| it.record.clone()).collect()
+    dossier
+        .deployments
+        .iter()
+        .map(|it| it.record.clone())
+        .collect()
 }
 
 /// Puts the approved version into an environment, if the gate opens.
-pub async fn promote(server: &Server, caller: &Caller, id: &AppId, target: Environment) -> Result<Deployment, Problem> {
+pub async fn promote(
+    server: &Server,
+    caller: &Caller,
+    id: &AppId,
+    target: Environment,
+) -> Result<Deployment, Problem> {
     let now = server.now()?;
     let dossier = dossier(server, id).await?;
     let principal = caller.principal();
@@ -100,7 +128,17 @@ async fn through<A: Action>(
         .deploy(id, &dossier.app, caller.email().clone(), now)
         .map_err(|e| Problem::conflict(e.to_string()))?;
     let step = Step::deploy(target);
-    activate(server, caller, dossier, deployment, step, EndedWhy::Replaced, &permit, now).await
+    activate(
+        server,
+        caller,
+        dossier,
+        deployment,
+        step,
+        EndedWhy::Replaced,
+        &permit,
+        now,
+    )
+    .await
 }
 
 /// Asks the gate; also for showing what is still missing.
@@ -112,7 +150,9 @@ pub async fn gate(
 ) -> Result<Result<deploy::Promotion, burgess_core::evidence::Refusal>, Problem> {
     let request = approved_request(dossier).or_else(|| dossier.requests.first());
     let Some(request) = request else {
-        return Err(Problem::conflict("the app has no request yet: hand one in first"));
+        return Err(Problem::conflict(
+            "the app has no request yet: hand one in first",
+        ));
     };
     let artifact = dossier.artifacts.first().map(|it| &it.record.reference);
     let telemetry = match artifact {
@@ -123,7 +163,11 @@ pub async fn gate(
             .map_err(|e| Problem::internal(&e))?,
         None => deploy::Telemetry::default(),
     };
-    let approval = dossier.approvals.iter().map(|it| &it.record).find(|a| Some(&a.id) == dossier.app.approval.as_ref());
+    let approval = dossier
+        .approvals
+        .iter()
+        .map(|it| &it.record)
+        .find(|a| Some(&a.id) == dossier.app.approval.as_ref());
     let deployments = deployments(dossier);
     let inputs = GateInputs {
         app: &dossier.app,
@@ -141,7 +185,14 @@ pub async fn gate(
 }
 
 /// A refused promotion is an event too.
-async fn note_refusal(server: &Server, caller: &Caller, app: &App, target: Environment, problem: &Problem, now: Timestamp) -> Result<(), Problem> {
+async fn note_refusal(
+    server: &Server,
+    caller: &Caller,
+    app: &App,
+    target: Environment,
+    problem: &Problem,
+    now: Timestamp,
+) -> Result<(), Problem> {
     let unmet: Vec<String> = problem.unmet.iter().map(|m| m.control.clone()).collect();
     let event = event::about(&server.ambient, Some(app), now)
         .map_err(|e| Problem::internal(&e))?
@@ -156,7 +207,10 @@ async fn note_refusal(server: &Server, caller: &Caller, app: &App, target: Envir
 
 /// One deployment takes the place of another: the old one ends, its credentials are
 /// revoked, the new one is live, and the app moves on, in one transaction.
-#[expect(clippy::too_many_arguments, reason = "deploying and rolling back share one commit point")]
+#[expect(
+    clippy::too_many_arguments,
+    reason = "deploying and rolling back share one commit point"
+)]
 async fn activate<A: Action>(
     server: &Server,
     caller: &Caller,
@@ -179,15 +233,29 @@ async fn activate<A: Action>(
         .moved(None, deployment_state(&deployment))
         .context("step", step.as_str())
         .done();
-    writes.push(Write { changes: vec![Change::Deployment(Versioned::new(deployment.clone()))], event: live_event });
-    let state = lifecycle::transition(app.state, step, None).map_err(|e| Problem::conflict(e.to_string()))?;
+    writes.push(Write {
+        changes: vec![Change::Deployment(Versioned::new(deployment.clone()))],
+        event: live_event,
+    });
+    let state = lifecycle::transition(app.state, step, None)
+        .map_err(|e| Problem::conflict(e.to_string()))?;
     writes.push(move_app(app, state, &start)?);
     server.commit(writes, permit, now).await?;
     Ok(deployment)
 }
 
-fn draft<A: Action>(server: &Server, caller: Option<&Caller>, app: &App, permit: &Permit<A>, place: Place, now: Timestamp) -> Result<Draft, Problem> {
-    let draft = event::about(&server.ambient, Some(app), now).map_err(|e| Problem::internal(&e))?.in_place(place).permitted(permit);
+fn draft<A: Action>(
+    server: &Server,
+    caller: Option<&Caller>,
+    app: &App,
+    permit: &Permit<A>,
+    place: Place,
+    now: Timestamp,
+) -> Result<Draft, Problem> {
+    let draft = event::about(&server.ambient, Some(app), now)
+        .map_err(|e| Problem::internal(&e))?
+        .in_place(place)
+        .permitted(permit);
     Ok(match caller {
         Some(caller) => draft.by(caller),
         None => draft.by_job("clockwork"),
@@ -195,12 +263,22 @@ fn draft<A: Action>(server: &Server, caller: Option<&Caller>, app: &App, permit:
 }
 
 /// The app in its new state.
-pub fn move_app(app: &App, state: lifecycle::State, start: &dyn Fn() -> Result<Draft, Problem>) -> Result<Write, Problem> {
+pub fn move_app(
+    app: &App,
+    state: lifecycle::State,
+    start: &dyn Fn() -> Result<Draft, Problem>,
+) -> Result<Write, Problem> {
     let mut next = app.clone();
     next.state = state;
     next.revision = app.revision.saturating_add(1);
-    let event = start()?.did(ActionType::Update, "app", app.id.as_str()).moved(Some(app.state.as_str()), state.as_str()).done();
-    Ok(Write { changes: vec![Change::App(next)], event })
+    let event = start()?
+        .did(ActionType::Update, "app", app.id.as_str())
+        .moved(Some(app.state.as_str()), state.as_str())
+        .done();
+    Ok(Write {
+        changes: vec![Change::App(next)],
+        event,
+    })
 }
 
 /// Ends what is live (in one environment or everywhere) and revokes its credentials.
@@ -213,44 +291,84 @@ pub fn stand_down(
 ) -> Result<Vec<Write>, Problem> {
     let mut writes = Vec::new();
     let here = |e: Environment| environment.is_none_or(|only| only == e);
-    for held in dossier.deployments.iter().filter(|it| it.record.is_live() && here(it.record.environment)) {
+    for held in dossier
+        .deployments
+        .iter()
+        .filter(|it| it.record.is_live() && here(it.record.environment))
+    {
         let mut ended = held.record.clone();
         ended.ended = Some(Ended { at: now, why });
         let event = start()?
             .did(ActionType::Execute, "deployment", ended.id.as_str())
             .in_place(Place::from(ended.environment))
             .version(&ended.version)
-            .moved(Some(deployment_state(&held.record)), deployment_state(&ended))
+            .moved(
+                Some(deployment_state(&held.record)),
+                deployment_state(&ended),
+            )
             .done();
-        writes.push(Write { changes: vec![Change::Deployment(held.next(ended))], event });
+        writes.push(Write {
+            changes: vec![Change::Deployment(held.next(ended))],
+            event,
+        });
     }
-    for held in dossier.credentials.iter().filter(|it| it.record.state == CredentialState::Active && here(it.record.environment)) {
+    for held in dossier
+        .credentials
+        .iter()
+        .filter(|it| it.record.state == CredentialState::Active && here(it.record.environment))
+    {
         writes.push(revoke_write(held, start)?);
     }
     Ok(writes)
 }
 
 /// One credential, revoked.
-pub fn revoke_write(held: &Versioned<ClientCredential>, start: &dyn Fn() -> Result<Draft, Problem>) -> Result<Write, Problem> {
+pub fn revoke_write(
+    held: &Versioned<ClientCredential>,
+    start: &dyn Fn() -> Result<Draft, Problem>,
+) -> Result<Write, Problem> {
     let mut revoked = held.record.clone();
     revoked.state = CredentialState::Revoked;
     let event = start()?
         .did(ActionType::Delete, "credential", revoked.id.as_str())
         .in_place(Place::from(revoked.environment))
         .version(&revoked.version)
-        .moved(Some(CredentialState::Active.as_str()), CredentialState::Revoked.as_str())
+        .moved(
+            Some(CredentialState::Active.as_str()),
+            CredentialState::Revoked.as_str(),
+        )
         .done();
-    Ok(Write { changes: vec![Change::Credential(held.next(revoked))], event })
+    Ok(Write {
+        changes: vec![Change::Credential(held.next(revoked))],
+        event,
+    })
 }
 
 /// Goes back to the version before, in one action.
-pub async fn roll_back(server: &Server, caller: &Caller, id: &AppId, environment: Environment) -> Result<Deployment, Problem> {
+pub async fn roll_back(
+    server: &Server,
+    caller: &Caller,
+    id: &AppId,
+    environment: Environment,
+) -> Result<Deployment, Problem> {
     let now = server.now()?;
     let dossier = dossier(server, id).await?;
-    let permit = permit::<Rollback>(server, &caller.principal(), &facts(&dossier, now), &InEnvironment { environment }, now)?;
+    let permit = permit::<Rollback>(
+        server,
+        &caller.principal(),
+        &facts(&dossier, now),
+        &InEnvironment { environment },
+        now,
+    )?;
     let all = deployments(&dossier);
-    let in_force = |wanted: &burgess_core::id::ApprovalId| dossier.approvals.iter().any(|it| it.record.id == *wanted && it.record.is_in_force(now));
-    let target = rollback_target(&all, environment, in_force).map_err(|e| Problem::conflict(e.to_string()))?;
+    let in_force = |wanted: &burgess_core::id::ApprovalId| {
+        dossier
+            .approvals
+            .iter()
+            .any(|it| it.record.id == *wanted && it.record.is_in_force(now))
+    };
+    let target = rollback_target(&all, environment, in_force)
+        .map_err(|e| Problem::conflict(e.to_string()))?;
     let again = Deployment {
         id: DeploymentId::from_uuid(server.ambient.uuid().map_err(|e| Problem::internal(&e))?),
         by: caller.email().clone(),
@@ -258,18 +376,50 @@ pub async fn roll_back(server: &Server, caller: &Caller, id: &AppId, environment
         ended: None,
         ..target.clone()
     };
-    activate(server, caller, &dossier, again, Step::RollBack, EndedWhy::RolledBack, &permit, now).await
+    activate(
+        server,
+        caller,
+        &dossier,
+        again,
+        Step::RollBack,
+        EndedWhy::RolledBack,
+        &permit,
+        now,
+    )
+    .await
 }
 
 /// Stops everything the app does, at once.
-pub async fn quarantine(server: &Server, caller: &Caller, id: &AppId, reason: &str) -> Result<(), Problem> {
+pub async fn quarantine(
+    server: &Server,
+    caller: &Caller,
+    id: &AppId,
+    reason: &str,
+) -> Result<(), Problem> {
     let now = server.now()?;
     let dossier = dossier(server, id).await?;
-    let permit = permit::<Quarantine>(server, &caller.principal(), &facts(&dossier, now), &NoContext, now)?;
+    let permit = permit::<Quarantine>(
+        server,
+        &caller.principal(),
+        &facts(&dossier, now),
+        &NoContext,
+        now,
+    )?;
     let reason = reason.trim();
-    let start = || Ok(draft(server, Some(caller), &dossier.app, &permit, Place::Control, now)?.context("reason", reason));
+    let start = || {
+        Ok(draft(
+            server,
+            Some(caller),
+            &dossier.app,
+            &permit,
+            Place::Control,
+            now,
+        )?
+        .context("reason", reason))
+    };
     let mut writes = stand_down(&dossier, None, EndedWhy::Quarantined, now, &start)?;
-    let state = lifecycle::transition(dossier.app.state, Step::Quarantine, None).map_err(|e| Problem::conflict(e.to_string()))?;
+    let state = lifecycle::transition(dossier.app.state, Step::Quarantine, None)
+        .map_err(|e| Problem::conflict(e.to_string()))?;
     writes.push(move_app(&dossier.app, state, &start)?);
     server.commit(writes, &permit, now).await
 }
@@ -278,9 +428,25 @@ pub async fn quarantine(server: &Server, caller: &Caller, id: &AppId, reason: &s
 pub async fn release(server: &Server, caller: &Caller, id: &AppId) -> Result<(), Problem> {
     let now = server.now()?;
     let dossier = dossier(server, id).await?;
-    let permit = permit::<ReleaseQuarantine>(server, &caller.principal(), &facts(&dossier, now), &NoContext, now)?;
-    let state = lifecycle::transition(dossier.app.state, Step::Release, None).map_err(|e| Problem::conflict(e.to_string()))?;
-    let start = || draft(server, Some(caller), &dossier.app, &permit, Place::Control, now);
+    let permit = permit::<ReleaseQuarantine>(
+        server,
+        &caller.principal(),
+        &facts(&dossier, now),
+        &NoContext,
+        now,
+    )?;
+    let state = lifecycle::transition(dossier.app.state, Step::Release, None)
+        .map_err(|e| Problem::conflict(e.to_string()))?;
+    let start = || {
+        draft(
+            server,
+            Some(caller),
+            &dossier.app,
+            &permit,
+            Place::Control,
+            now,
+        )
+    };
     let writes = vec![move_app(&dossier.app, state, &start)?];
     server.commit(writes, &permit, now).await
 }

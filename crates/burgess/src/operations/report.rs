@@ -22,7 +22,12 @@ pub struct Item {
 }
 
 fn item(title: &'static str, met: bool, evidence: String) -> Item {
-    Item { title, answer: if met { "yes" } else { "no" }, tone: if met { "good" } else { "bad" }, evidence }
+    Item {
+        title,
+        answer: if met { "yes" } else { "no" },
+        tone: if met { "good" } else { "bad" },
+        evidence,
+    }
 }
 
 /// The checklist of one app.
@@ -61,10 +66,19 @@ fn score(request: Option<&burgess_core::intake::Request>) -> Item {
                 title: "Risk score computed and approval type confirmed",
                 answer: if auto { "auto" } else { "manual" },
                 tone: "good",
-                evidence: format!("{} points, {} risk, {}", request.score.score, request.score.band, request.state.as_str()),
+                evidence: format!(
+                    "{} points, {} risk, {}",
+                    request.score.score,
+                    request.score.band,
+                    request.state.as_str()
+                ),
             }
         }
-        None => item("Risk score computed and approval type confirmed", false, "no request".to_owned()),
+        None => item(
+            "Risk score computed and approval type confirmed",
+            false,
+            "no request".to_owned(),
+        ),
     }
 }
 
@@ -85,24 +99,56 @@ fn secrets(server: &Server, dossier: &Dossier) -> Item {
 // R192
 fn dlp(server: &Server) -> Item {
     let policies = server.policies.load();
-    let rules = policies.rules().filter(|card| card.rule.id.starts_with("release-")).count();
-    item("DLP rules applied, sensitive exports blocked", rules > 0, format!("{rules} release rules in force, policy digest {}", policies.digest()))
+    let rules = policies
+        .rules()
+        .filter(|card| card.rule.id.starts_with("release-"))
+        .count();
+    item(
+        "DLP rules applied, sensitive exports blocked",
+        rules > 0,
+        format!(
+            "{rules} release rules in force, policy digest {}",
+            policies.digest()
+        ),
+    )
 }
 
 // R193
 async fn audit(server: &Server, dossier: &Dossier) -> Item {
-    let complete = server.trail.completeness(dossier.app.id.as_str()).await.ok();
+    let complete = server
+        .trail
+        .completeness(dossier.app.id.as_str())
+        .await
+        .ok();
     let (met, said) = match complete {
-        Some(it) => (it.gapless && it.events > 0, format!("{} events, sequence {}", it.events, if it.gapless { "gapless" } else { "with gaps" })),
+        Some(it) => (
+            it.gapless && it.events > 0,
+            format!(
+                "{} events, sequence {}",
+                it.events,
+                if it.gapless { "gapless" } else { "with gaps" }
+            ),
+        ),
         None => (false, "the index cannot be read".to_owned()),
     };
-    item("Audit events enabled and stored immutably", met, format!("{said}; ledger {}", server.ledger.origin()))
+    item(
+        "Audit events enabled and stored immutably",
+        met,
+        format!("{said}; ledger {}", server.ledger.origin()),
+    )
 }
 
 // R194
 fn monitoring(dossier: &Dossier, now: Timestamp) -> Item {
-    let sla = dossier.requests.first().and_then(|request| request.charter.support.remediation_sla);
-    let overdue = dossier.reviews.iter().filter(|it| it.record.is_overdue(now)).count();
+    let sla = dossier
+        .requests
+        .first()
+        .and_then(|request| request.charter.support.remediation_sla);
+    let overdue = dossier
+        .reviews
+        .iter()
+        .filter(|it| it.record.is_overdue(now))
+        .count();
     item(
         "Monitoring and alerting configured with SLAs",
         sla.is_some(),
@@ -116,11 +162,22 @@ fn monitoring(dossier: &Dossier, now: Timestamp) -> Item {
 
 // R195
 fn retirement(dossier: &Dossier, request: Option<&burgess_core::intake::Request>) -> Item {
-    let label = request.and_then(|request| request.charter.retention.as_ref()).map(|r| r.label.clone());
+    let label = request
+        .and_then(|request| request.charter.retention.as_ref())
+        .map(|r| r.label.clone());
     let second = dossier.app.second_owner.is_some();
     item(
         "Retirement policy and owner assigned",
         label.is_some() && second,
-        format!("owner {}, second owner {}, retention {}", dossier.app.owner, dossier.app.second_owner.as_ref().map_or("missing", |e| e.as_str()), label.unwrap_or_else(|| "missing".to_owned())),
+        format!(
+            "owner {}, second owner {}, retention {}",
+            dossier.app.owner,
+            dossier
+                .app
+                .second_owner
+                .as_ref()
+                .map_or("missing", |e| e.as_str()),
+            label.unwrap_or_else(|| "missing".to_owned())
+        ),
     )
 }

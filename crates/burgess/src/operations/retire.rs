@@ -43,20 +43,46 @@ impl By<'_> {
     }
 }
 
-fn start<A: Action>(server: &Server, by: By<'_>, dossier: &Dossier, permit: &Permit<A>, now: Timestamp) -> Result<Draft, Problem> {
-    let draft = event::about(&server.ambient, Some(&dossier.app), now).map_err(|e| Problem::internal(&e))?;
+fn start<A: Action>(
+    server: &Server,
+    by: By<'_>,
+    dossier: &Dossier,
+    permit: &Permit<A>,
+    now: Timestamp,
+) -> Result<Draft, Problem> {
+    let draft = event::about(&server.ambient, Some(&dossier.app), now)
+        .map_err(|e| Problem::internal(&e))?;
     Ok(by.sign(draft).permitted(permit))
 }
 
 /// Announces the retirement of an app; it can be taken back until the notice is over.
-pub async fn schedule(server: &Server, by: By<'_>, id: &AppId, reason: &str) -> Result<(), Problem> {
+pub async fn schedule(
+    server: &Server,
+    by: By<'_>,
+    id: &AppId,
+    reason: &str,
+) -> Result<(), Problem> {
     let now = server.now()?;
     let dossier = dossier(server, id).await?;
-    let permit = permit::<ScheduleRetirement>(server, &by.principal(), &facts(&dossier, now), &NoContext, now)?;
+    let permit = permit::<ScheduleRetirement>(
+        server,
+        &by.principal(),
+        &facts(&dossier, now),
+        &NoContext,
+        now,
+    )?;
     let begin = || Ok(start(server, by, &dossier, &permit, now)?.context("reason", reason));
-    let state = lifecycle::transition(dossier.app.state, Step::ScheduleRetirement, highest(&dossier)).map_err(|e| Problem::conflict(e.to_string()))?;
+    let state = lifecycle::transition(
+        dossier.app.state,
+        Step::ScheduleRetirement,
+        highest(&dossier),
+    )
+    .map_err(|e| Problem::conflict(e.to_string()))?;
     let planned = Retirement::scheduled(RetirementSchedule::new(id.clone(), reason, now));
-    let writes = vec![retirement_write(&dossier, planned, begin()?), move_app(&dossier.app, state, &begin)?];
+    let writes = vec![
+        retirement_write(&dossier, planned, begin()?),
+        move_app(&dossier.app, state, &begin)?,
+    ];
     server.commit(writes, &permit, now).await
 }
 
@@ -67,7 +93,10 @@ fn retirement_write(dossier: &Dossier, next: Retirement, draft: Draft) -> Write 
         .moved(before.map(|it| it.record.state()), next.state())
         .done();
     let change = before.map_or_else(|| Versioned::new(next.clone()), |it| it.next(next.clone()));
-    Write { changes: vec![Change::Retirement(Box::new(change))], event }
+    Write {
+        changes: vec![Change::Retirement(Box::new(change))],
+        event,
+    }
 }
 
 /// Keeps an app that was to retire.
@@ -75,16 +104,27 @@ pub async fn keep(server: &Server, caller: &Caller, id: &AppId) -> Result<(), Pr
     let now = server.now()?;
     let dossier = dossier(server, id).await?;
     let by = By::Person(caller);
-    let permit = permit::<CancelRetirement>(server, &by.principal(), &facts(&dossier, now), &NoContext, now)?;
+    let permit = permit::<CancelRetirement>(
+        server,
+        &by.principal(),
+        &facts(&dossier, now),
+        &NoContext,
+        now,
+    )?;
     let begin = || start(server, by, &dossier, &permit, now);
-    let state = lifecycle::transition(dossier.app.state, Step::Keep, highest(&dossier)).map_err(|e| Problem::conflict(e.to_string()))?;
+    let state = lifecycle::transition(dossier.app.state, Step::Keep, highest(&dossier))
+        .map_err(|e| Problem::conflict(e.to_string()))?;
     let mut writes = vec![move_app(&dossier.app, state, &begin)?];
     if let Some(held) = &dossier.retirement {
         let mut cancelled = held.record.clone();
         cancelled.cancelled_at = Some(now);
         writes.push(retirement_write(&dossier, cancelled, begin()?));
     }
-    server.store.note_app_used(id, now).await.map_err(|e| Problem::internal(&e))?;
+    server
+        .store
+        .note_app_used(id, now)
+        .await
+        .map_err(|e| Problem::internal(&e))?;
     server.commit(writes, &permit, now).await
 }
 
@@ -92,10 +132,15 @@ pub async fn keep(server: &Server, caller: &Caller, id: &AppId) -> Result<(), Pr
 /// fail; then the record is archived; only the complete checklist retires it.
 pub async fn retire(server: &Server, by: By<'_>, id: &AppId, lessons: &str) -> Result<(), Problem> {
     if lessons.trim().is_empty() {
-        return Err(Problem::input("lessons learned are missing: two sentences help whoever builds the next one"));
+        return Err(Problem::input(
+            "lessons learned are missing: two sentences help whoever builds the next one",
+        ));
     }
     let first = dossier(server, id).await?;
-    if matches!(first.app.state, State::Approved | State::Sandbox | State::Staging | State::Production) {
+    if matches!(
+        first.app.state,
+        State::Approved | State::Sandbox | State::Staging | State::Production
+    ) {
         schedule(server, by, id, "retired by a person").await?;
     }
     take_away(server, by, id).await?;
@@ -106,16 +151,32 @@ pub async fn retire(server: &Server, by: By<'_>, id: &AppId, lessons: &str) -> R
 async fn take_away(server: &Server, by: By<'_>, id: &AppId) -> Result<(), Problem> {
     let now = server.now()?;
     let dossier = dossier(server, id).await?;
-    let permit = permit::<Retire>(server, &by.principal(), &facts(&dossier, now), &NoContext, now)?;
+    let permit = permit::<Retire>(
+        server,
+        &by.principal(),
+        &facts(&dossier, now),
+        &NoContext,
+        now,
+    )?;
     let begin = || start(server, by, &dossier, &permit, now);
     let writes = stand_down(&dossier, None, EndedWhy::Retired, now, &begin)?;
-    if writes.is_empty() { Ok(()) } else { server.commit(writes, &permit, now).await }
+    if writes.is_empty() {
+        Ok(())
+    } else {
+        server.commit(writes, &permit, now).await
+    }
 }
 
 async fn finish(server: &Server, by: By<'_>, id: &AppId, lessons: &str) -> Result<(), Problem> {
     let now = server.now()?;
     let dossier = dossier(server, id).await?;
-    let permit = permit::<Retire>(server, &by.principal(), &facts(&dossier, now), &NoContext, now)?;
+    let permit = permit::<Retire>(
+        server,
+        &by.principal(),
+        &facts(&dossier, now),
+        &NoContext,
+        now,
+    )?;
     let charter = dossier.requests.first().map(|request| &request.charter);
     let retention = charter.and_then(|charter| charter.retention.clone());
     let archive = archive(server, &dossier, retention.as_ref(), now)?;
@@ -125,8 +186,19 @@ async fn finish(server: &Server, by: By<'_>, id: &AppId, lessons: &str) -> Resul
     };
     let draft = ExitDraft {
         app: id.clone(),
-        credentials: dossier.credentials.iter().map(|it| proof(server, &dossier, &it.record, now)).collect(),
-        live_deployments: u32::try_from(dossier.deployments.iter().filter(|it| it.record.is_live()).count()).unwrap_or(u32::MAX),
+        credentials: dossier
+            .credentials
+            .iter()
+            .map(|it| proof(server, &dossier, &it.record, now))
+            .collect(),
+        live_deployments: u32::try_from(
+            dossier
+                .deployments
+                .iter()
+                .filter(|it| it.record.is_live())
+                .count(),
+        )
+        .unwrap_or(u32::MAX),
         archive,
         retention_label: retention.map(|it| it.label),
         lessons_learned: lessons.trim().to_owned(),
@@ -134,21 +206,33 @@ async fn finish(server: &Server, by: By<'_>, id: &AppId, lessons: &str) -> Resul
     };
     let checklist = draft.complete(now).map_err(|r| refused(&r))?;
     let begin = || Ok(start(server, by, &dossier, &permit, now)?.in_place(Place::Control));
-    let planned = dossier
-        .retirement
-        .as_ref()
-        .map_or_else(|| Retirement::scheduled(RetirementSchedule::new(id.clone(), "never ran", now)), |it| it.record.clone());
-    let done = planned.completed(&checklist).map_err(|e| Problem::internal(&e))?;
-    let state = lifecycle::transition(dossier.app.state, Step::Retire, None).map_err(|e| Problem::conflict(e.to_string()))?;
+    let planned = dossier.retirement.as_ref().map_or_else(
+        || Retirement::scheduled(RetirementSchedule::new(id.clone(), "never ran", now)),
+        |it| it.record.clone(),
+    );
+    let done = planned
+        .completed(&checklist)
+        .map_err(|e| Problem::internal(&e))?;
+    let state = lifecycle::transition(dossier.app.state, Step::Retire, None)
+        .map_err(|e| Problem::conflict(e.to_string()))?;
     let writes = vec![
-        retirement_write(&dossier, done, begin()?.context("lessons_learned", lessons.trim())),
+        retirement_write(
+            &dossier,
+            done,
+            begin()?.context("lessons_learned", lessons.trim()),
+        ),
         move_app(&dossier.app, state, &begin)?,
     ];
     server.commit(writes, &permit, now).await
 }
 
 /// The proof that a credential is dead: it is tried, and must be refused (R63).
-fn proof(server: &Server, dossier: &Dossier, credential: &burgess_core::credential::ClientCredential, now: Timestamp) -> CredentialProof {
+fn proof(
+    server: &Server,
+    dossier: &Dossier,
+    credential: &burgess_core::credential::ClientCredential,
+    now: Timestamp,
+) -> CredentialProof {
     use burgess_core::credential::CredentialState;
     let revoked = credential.state == CredentialState::Revoked;
     let refused = !connect::would_exchange(server, dossier, credential, now);
@@ -166,13 +250,31 @@ fn archive(
     retention: Option<&burgess_core::charter::Retention>,
     now: Timestamp,
 ) -> Result<Option<ArchiveRecord>, Problem> {
-    let Some(retention) = retention else { return Ok(None) };
+    let Some(retention) = retention else {
+        return Ok(None);
+    };
     let bytes = serde_json::to_vec_pretty(dossier).map_err(|e| Problem::internal(&e))?;
-    let digest = server.store.blobs().put(&bytes).map_err(|e| Problem::internal(&e))?;
-    Ok(Some(ArchiveRecord::new(digest, &retention.label, retention.days, now)))
+    let digest = server
+        .store
+        .blobs()
+        .put(&bytes)
+        .map_err(|e| Problem::internal(&e))?;
+    Ok(Some(ArchiveRecord::new(
+        digest,
+        &retention.label,
+        retention.days,
+        now,
+    )))
 }
 
 /// Whether somebody may retire the app; for the page.
 pub fn may_retire(server: &Server, caller: &Caller, dossier: &Dossier, now: Timestamp) -> bool {
-    dossier.app.state != State::Retired && super::may::<Retire>(server, &caller.principal(), &promote::facts(dossier, now), &NoContext, now)
+    dossier.app.state != State::Retired
+        && super::may::<Retire>(
+            server,
+            &caller.principal(),
+            &promote::facts(dossier, now),
+            &NoContext,
+            now,
+        )
 }

@@ -13,14 +13,39 @@ use crate::http::problem::Problem;
 use crate::server::Server;
 
 /// Completes a review.
-pub async fn complete(server: &Server, caller: &Caller, id: &ReviewId, outcome: Outcome, note: &str) -> Result<(), Problem> {
+pub async fn complete(
+    server: &Server,
+    caller: &Caller,
+    id: &ReviewId,
+    outcome: Outcome,
+    note: &str,
+) -> Result<(), Problem> {
     let now = server.now()?;
-    let held = server.store.review(id).await.map_err(|e| Problem::internal(&e))?;
+    let held = server
+        .store
+        .review(id)
+        .await
+        .map_err(|e| Problem::internal(&e))?;
     let held = held.ok_or_else(|| Problem::not_found("review", id.as_str()))?;
     let dossier = dossier(server, &held.record.app).await?;
-    let permit = permit::<CompleteReview>(server, &caller.principal(), &facts(&dossier, now), &NoContext, now)?;
-    let completed = Completed { outcome, by: caller.email().clone(), at: now, note: note.trim().to_owned() };
-    let done = held.record.clone().complete(completed).map_err(|e| Problem::input(e.to_string()))?;
+    let permit = permit::<CompleteReview>(
+        server,
+        &caller.principal(),
+        &facts(&dossier, now),
+        &NoContext,
+        now,
+    )?;
+    let completed = Completed {
+        outcome,
+        by: caller.email().clone(),
+        at: now,
+        note: note.trim().to_owned(),
+    };
+    let done = held
+        .record
+        .clone()
+        .complete(completed)
+        .map_err(|e| Problem::input(e.to_string()))?;
     let event = event::about(&server.ambient, Some(&dossier.app), now)
         .map_err(|e| Problem::internal(&e))?
         .by(caller)
@@ -29,5 +54,14 @@ pub async fn complete(server: &Server, caller: &Caller, id: &ReviewId, outcome: 
         .moved(Some(review_state(&held.record)), review_state(&done))
         .context("outcome", outcome.as_str())
         .done();
-    server.commit(vec![Write { changes: vec![Change::Review(held.next(done))], event }], &permit, now).await
+    server
+        .commit(
+            vec![Write {
+                changes: vec![Change::Review(held.next(done))],
+                event,
+            }],
+            &permit,
+            now,
+        )
+        .await
 }

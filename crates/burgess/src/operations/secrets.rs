@@ -13,18 +13,36 @@ use crate::kms::connector_secrets::seal;
 use crate::server::Server;
 
 /// Seals and stores a connector's secret for one environment.
-pub async fn set(server: &Server, connector: &str, environment: Environment, secret: &[u8]) -> Result<(), Problem> {
+pub async fn set(
+    server: &Server,
+    connector: &str,
+    environment: Environment,
+    secret: &[u8],
+) -> Result<(), Problem> {
     let now = server.now()?;
     if server.catalogue.get(connector).is_none() {
-        return Err(Problem::input(format!("the catalogue has no connector `{connector}`: the handbook page lists them")));
+        return Err(Problem::input(format!(
+            "the catalogue has no connector `{connector}`: the handbook page lists them"
+        )));
     }
-    let held = server.store.connector_secret(connector, environment).await.map_err(|e| Problem::internal(&e))?;
+    let held = server
+        .store
+        .connector_secret(connector, environment)
+        .await
+        .map_err(|e| Problem::internal(&e))?;
     let revision = held.as_ref().map_or(0, |it| it.revision);
-    let permit = permit::<Configure>(server, &machine(), &Organisation { revision }, &NoContext, now)?;
+    let permit = permit::<Configure>(
+        server,
+        &machine(),
+        &Organisation { revision },
+        &NoContext,
+        now,
+    )?;
     let record = ConnectorSecret {
         connector: connector.to_owned(),
         environment,
-        sealed: seal(&server.keys.kek, connector, environment, secret).map_err(|e| Problem::internal(&e))?,
+        sealed: seal(&server.keys.kek, connector, environment, secret)
+            .map_err(|e| Problem::internal(&e))?,
         key_id: "kek".to_owned(),
         set_by: "machine".to_owned(),
         set_at: now,
@@ -35,6 +53,18 @@ pub async fn set(server: &Server, connector: &str, environment: Environment, sec
         .permitted(&permit)
         .did(ActionType::Update, "connector_secret", &record.id())
         .done();
-    let change = held.map_or_else(|| Versioned::new(record.clone()), |it| it.next(record.clone()));
-    server.commit(vec![Write { changes: vec![Change::ConnectorSecret(change)], event }], &permit, now).await
+    let change = held.map_or_else(
+        || Versioned::new(record.clone()),
+        |it| it.next(record.clone()),
+    );
+    server
+        .commit(
+            vec![Write {
+                changes: vec![Change::ConnectorSecret(change)],
+                event,
+            }],
+            &permit,
+            now,
+        )
+        .await
 }

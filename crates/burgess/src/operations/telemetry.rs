@@ -48,36 +48,71 @@ impl Sender {
 /// Checks the access token of a program that talks to Burgess itself.
 pub fn sender(server: &Server, headers: &HeaderMap) -> Result<AccessClaims, Problem> {
     let now = server.now()?;
-    burgess_gateway::credential::Caller::authenticate(headers, OWN_AUDIENCE, &server.gateway.snapshot(), &*server.revoked, now)
-        .map(|caller| caller.claims)
-        .map_err(|e| Problem::new(axum::http::StatusCode::UNAUTHORIZED, e.code(), e.to_string()))
+    burgess_gateway::credential::Caller::authenticate(
+        headers,
+        OWN_AUDIENCE,
+        &server.gateway.snapshot(),
+        &*server.revoked,
+        now,
+    )
+    .map(|caller| caller.claims)
+    .map_err(|e| {
+        Problem::new(
+            axum::http::StatusCode::UNAUTHORIZED,
+            e.code(),
+            e.to_string(),
+        )
+    })
 }
 
 /// Takes events; all of them or none.
-pub async fn submit(server: &Server, sender: &Sender, body: &[u8]) -> Result<Vec<Accepted>, Problem> {
+pub async fn submit(
+    server: &Server,
+    sender: &Sender,
+    body: &[u8],
+) -> Result<Vec<Accepted>, Problem> {
     let now = server.now()?;
     let events = SubmittedEvent::parse_batch(body).map_err(|errors| {
         let mut problem = Problem::new(
             axum::http::StatusCode::UNPROCESSABLE_ENTITY,
             "EVENT_INVALID",
-            format!("{} thing{} in the submission must be mended; nothing was taken", errors.0.len(), if errors.0.len() == 1 { "" } else { "s" }),
+            format!(
+                "{} thing{} in the submission must be mended; nothing was taken",
+                errors.0.len(),
+                if errors.0.len() == 1 { "" } else { "s" }
+            ),
         );
         problem.unmet = errors
             .0
             .iter()
-            .map(|e| Missing { control: e.pointer.clone(), reason: format!("found `{}`", e.found), remedy: format!("expected {}", e.expected) })
+            .map(|e| Missing {
+                control: e.pointer.clone(),
+                reason: format!("found `{}`", e.found),
+                remedy: format!("expected {}", e.expected),
+            })
             .collect();
         problem
     })?;
     let dossier = promote::dossier(server, &sender.claims.burgess_app).await?;
-    let context = InEnvironment { environment: sender.claims.burgess_env };
-    permit::<SubmitEvent>(server, &sender.principal(), &facts(&dossier, now), &context, now)?;
+    let context = InEnvironment {
+        environment: sender.claims.burgess_env,
+    };
+    permit::<SubmitEvent>(
+        server,
+        &sender.principal(),
+        &facts(&dossier, now),
+        &context,
+        now,
+    )?;
     let mut accepted = Vec::new();
     for submitted in events {
         let (event, overruled) = submitted.complete(known(server, sender, &dossier));
         let event_id = event.event_id.to_string();
         server.record(event).await?;
-        accepted.push(Accepted { event_id, overruled });
+        accepted.push(Accepted {
+            event_id,
+            overruled,
+        });
     }
     note(server, sender, &dossier, false).await?;
     Ok(accepted)
@@ -87,11 +122,23 @@ pub async fn submit(server: &Server, sender: &Sender, body: &[u8]) -> Result<Vec
 pub async fn heartbeat(server: &Server, sender: &Sender) -> Result<(), Problem> {
     let now = server.now()?;
     let dossier = promote::dossier(server, &sender.claims.burgess_app).await?;
-    let context = InEnvironment { environment: sender.claims.burgess_env };
-    permit::<Heartbeat>(server, &sender.principal(), &facts(&dossier, now), &context, now)?;
+    let context = InEnvironment {
+        environment: sender.claims.burgess_env,
+    };
+    permit::<Heartbeat>(
+        server,
+        &sender.principal(),
+        &facts(&dossier, now),
+        &context,
+        now,
+    )?;
     let event = event::about(&server.ambient, Some(&dossier.app), now)
         .map_err(|e| Problem::internal(&e))?
-        .did(ActionType::Execute, "heartbeat", sender.claims.burgess_app.as_str())
+        .did(
+            ActionType::Execute,
+            "heartbeat",
+            sender.claims.burgess_app.as_str(),
+        )
         .in_place(Place::from(sender.claims.burgess_env))
         .version(&sender.claims.burgess_version)
         .app_acts(&sender.claims.client_id)
@@ -119,15 +166,32 @@ fn known(server: &Server, sender: &Sender, dossier: &Dossier) -> Known {
 }
 
 /// Notes that this artifact was heard of from this environment: what the gate asks for.
-async fn note(server: &Server, sender: &Sender, dossier: &Dossier, heartbeat: bool) -> Result<(), Problem> {
+async fn note(
+    server: &Server,
+    sender: &Sender,
+    dossier: &Dossier,
+    heartbeat: bool,
+) -> Result<(), Problem> {
     let now = server.ambient.now();
     let environment = sender.claims.burgess_env;
-    server.store.note_app_used(&dossier.app.id, now).await.map_err(|e| Problem::internal(&e))?;
-    let Some(artifact) = live_in(dossier, environment).and_then(|live| live.artifact_digest) else { return Ok(()) };
+    server
+        .store
+        .note_app_used(&dossier.app.id, now)
+        .await
+        .map_err(|e| Problem::internal(&e))?;
+    let Some(artifact) = live_in(dossier, environment).and_then(|live| live.artifact_digest) else {
+        return Ok(());
+    };
     let noted = if heartbeat {
-        server.store.note_heartbeat(&dossier.app.id, environment, artifact, now).await
+        server
+            .store
+            .note_heartbeat(&dossier.app.id, environment, artifact, now)
+            .await
     } else {
-        server.store.note_event(&dossier.app.id, environment, artifact, now).await
+        server
+            .store
+            .note_event(&dossier.app.id, environment, artifact, now)
+            .await
     };
     noted.map_err(|e| Problem::internal(&e))
 }

@@ -23,7 +23,11 @@ pub async fn search(server: &Server, caller: &Caller, query: &Query) -> Result<P
         asked.actor = None;
         asked.text = None;
     }
-    let mut page = server.trail.search(&asked).await.map_err(|e| Problem::internal(&e))?;
+    let mut page = server
+        .trail
+        .search(&asked)
+        .await
+        .map_err(|e| Problem::internal(&e))?;
     if !open {
         page.rows.iter_mut().for_each(close);
     }
@@ -32,7 +36,13 @@ pub async fn search(server: &Server, caller: &Caller, query: &Query) -> Result<P
 
 /// Whether somebody may see personal values.
 pub fn may_open(server: &Server, caller: &Caller) -> bool {
-    may::<ReadEntries>(server, &caller.principal(), &WHOLE, &NoContext, server.ambient.now())
+    may::<ReadEntries>(
+        server,
+        &caller.principal(),
+        &WHOLE,
+        &NoContext,
+        server.ambient.now(),
+    )
 }
 
 /// Hides the personal values of a row.
@@ -49,7 +59,11 @@ pub fn close(row: &mut Row) {
 pub async fn one(server: &Server, caller: &Caller, id: &str) -> Result<Row, Problem> {
     let now = server.now()?;
     permit::<ReadTrail>(server, &caller.principal(), &WHOLE, &NoContext, now)?;
-    let row = server.trail.by_id(id).await.map_err(|e| Problem::internal(&e))?;
+    let row = server
+        .trail
+        .by_id(id)
+        .await
+        .map_err(|e| Problem::internal(&e))?;
     let mut row = row.ok_or_else(|| Problem::not_found("event", id))?;
     if !may_open(server, caller) {
         close(&mut row);
@@ -64,7 +78,11 @@ pub async fn export(server: &Server, caller: &Caller, query: &Query) -> Result<V
     let mut rows = Vec::new();
     let mut asked = query.clone();
     loop {
-        let page = server.trail.search(&asked).await.map_err(|e| Problem::internal(&e))?;
+        let page = server
+            .trail
+            .search(&asked)
+            .await
+            .map_err(|e| Problem::internal(&e))?;
         rows.extend(page.rows);
         match page.next {
             Some(next) => asked.after = Some(next),
@@ -84,13 +102,29 @@ pub async fn export(server: &Server, caller: &Caller, query: &Query) -> Result<V
 pub async fn receipt(server: &Server, caller: &Caller, id: &str) -> Result<Value, Problem> {
     let row = one(server, caller, id).await?;
     let open = may_open(server, caller);
-    server.ledger.publish().await.map_err(|e| Problem::internal(&e))?;
-    let leaf = server.ledger.entry(row.index).map_err(|e| Problem::internal(&e))?;
-    let proof = server.ledger.tlog_proof(row.index).map_err(|e| Problem::internal(&e))?;
-    let entry = server.journal.open(row.index).await.map_err(|e| Problem::internal(&e))?;
+    server
+        .ledger
+        .publish()
+        .await
+        .map_err(|e| Problem::internal(&e))?;
+    let leaf = server
+        .ledger
+        .entry(row.index)
+        .map_err(|e| Problem::internal(&e))?;
+    let proof = server
+        .ledger
+        .tlog_proof(row.index)
+        .map_err(|e| Problem::internal(&e))?;
+    let entry = server
+        .journal
+        .open(row.index)
+        .await
+        .map_err(|e| Problem::internal(&e))?;
     let opened = match &entry.opening {
         Some(opening) => {
-            let partial = opening.partial(|_| open).map_err(|e| Problem::internal(&e))?;
+            let partial = opening
+                .partial(|_| open)
+                .map_err(|e| Problem::internal(&e))?;
             Some(serde_json::to_value(partial).map_err(|e| Problem::internal(&e))?)
         }
         None => None,
@@ -102,5 +136,8 @@ pub async fn receipt(server: &Server, caller: &Caller, id: &str) -> Result<Value
 
 /// The line that verifies a receipt offline.
 pub fn verify_line(server: &Server, id: &str) -> String {
-    format!("burgess-verify proof {id}.receipt.json --key '{}'", server.ledger.vkey())
+    format!(
+        "burgess-verify proof {id}.receipt.json --key '{}'",
+        server.ledger.vkey()
+    )
 }

@@ -1,17 +1,16 @@
-//! The inventory, one app's page, its checklist, and "connect your app".
+//! One app's page, what is attached to it, and its checklist.
 
 use askama::Template;
 use axum::extract::{Multipart, Path, Query, State};
-use axum::http::header;
-use axum::response::{IntoResponse as _, Response};
+use axum::response::Response;
 use axum::routing::{get, post};
 use axum::{Form, Router};
-use burgess_core::app::{App as Record, Environment};
-use burgess_core::data::Classification;
-use burgess_core::lifecycle::State as Life;
-use burgess_core::policy::action::{AttachArtifact, DeploySandbox, DeployStaging, IssueCredential, PromoteProduction, Rollback};
+use burgess_core::app::Environment;
+use burgess_core::policy::action::{
+    AttachArtifact, DeploySandbox, DeployStaging, IssueCredential, PromoteProduction, Rollback,
+};
 use burgess_core::policy::facts::{InEnvironment, NoContext};
-use burgess_store::{AppFilter, Dossier};
+use burgess_store::Dossier;
 use burgess_trail::Query as TrailQuery;
 use serde::Deserialize;
 
@@ -24,134 +23,18 @@ use crate::http::api;
 use crate::http::problem::Problem;
 use crate::http::{App, Signed};
 use crate::operations::report::{self, Item};
-use crate::operations::{Caller, attach, connect, may, promote, retire, trail};
+use crate::operations::{Caller, attach, may, promote, retire, trail};
 use crate::server::Server;
 
 pub(super) fn router() -> Router<App> {
     Router::new()
-        .route("/apps", get(list))
-        .route("/apps.csv", get(list_csv))
         .route("/apps/{id}", get(one))
         .route("/apps/{id}/checklist", get(checklist))
-        .route("/apps/{id}/connect", get(connect_page))
-        .route("/apps/{id}/credential", post(issue))
         .route("/apps/{id}/artifact", post(artifact))
         .route("/apps/{id}/readme", post(readme))
         .route("/apps/{id}/tests", post(test))
         .route("/apps/{id}/retire", post(retire_app))
         .route("/apps/{id}/keep", post(keep))
-}
-
-struct OptionView {
-    value: &'static str,
-    label: &'static str,
-    chosen: bool,
-}
-
-struct Row {
-    id: String,
-    name: String,
-    owner: String,
-    unit: String,
-    class: &'static str,
-    score: u32,
-    state: &'static str,
-    tone: &'static str,
-    last_used: String,
-}
-
-#[derive(Template)]
-#[template(path = "apps.html")]
-struct AppsPage {
-    frame: Frame,
-    q: String,
-    owner: String,
-    class: String,
-    state: String,
-    classes: Vec<OptionView>,
-    states: Vec<OptionView>,
-    apps: Vec<Row>,
-    hidden: usize,
-    query: String,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Filter {
-    q: String,
-    owner: String,
-    class: String,
-    state: String,
-}
-
-impl Filter {
-    fn query(&self) -> String {
-        let mut out = form_urlencoded::Serializer::new(String::new());
-        for (name, value) in [("q", &self.q), ("owner", &self.owner), ("class", &self.class), ("state", &self.state)] {
-            out.append_pair(name, value);
-        }
-        out.finish()
-    }
-
-    fn fits(&self, app: &Record) -> bool {
-        let has = |wanted: &str, have: &str| wanted.trim().is_empty() || have.to_lowercase().contains(&wanted.trim().to_lowercase());
-        (has(&self.q, &app.name) || has(&self.q, app.id.as_str()))
-            && has(&self.owner, app.owner.as_str())
-            && (self.class.is_empty() || self.class == app.classification.as_str())
-            && (self.state.is_empty() || self.state == app.state.as_str())
-    }
-}
-
-fn row(app: &Record) -> Row {
-    Row {
-        id: app.id.to_string(),
-        name: app.name.clone(),
-        owner: app.owner.to_string(),
-        unit: app.unit.clone(),
-        class: app.classification.as_str(),
-        score: app.score,
-        state: view::state_words(app.state),
-        tone: view::state_tone(app.state),
-        last_used: app.last_used_at.date(),
-    }
-}
-
-async fn list(State(server): State<App>, Signed(caller): Signed, Query(filter): Query<Filter>) -> Result<Response, Problem> {
-    let all = api::visible_apps(&server, &caller, &AppFilter::default()).await?;
-    let total = all.len();
-    let apps: Vec<Row> = all.iter().filter(|app| filter.fits(app)).map(row).collect();
-    let template = AppsPage {
-        frame: Frame::of(&server, &caller, "/apps").await,
-        classes: Classification::ALL.iter().map(|c| OptionView { value: c.as_str(), label: c.as_str(), chosen: filter.class == c.as_str() }).collect(),
-        states: Life::ALL.iter().map(|s| OptionView { value: s.as_str(), label: view::state_words(*s), chosen: filter.state == s.as_str() }).collect(),
-        hidden: total.saturating_sub(apps.len()),
-        query: filter.query(),
-        apps,
-        q: filter.q,
-        owner: filter.owner,
-        class: filter.class,
-        state: filter.state,
-    };
-    page(&template)
-}
-
-/// The filtered list as CSV (RFC 4180); a leading `=`, `+`, `-` or `@` is disarmed for spreadsheets.
-async fn list_csv(State(server): State<App>, Signed(caller): Signed, Query(filter): Query<Filter>) -> Result<Response, Problem> {
-    let all = api::visible_apps(&server, &caller, &AppFilter::default()).await?;
-    let mut text = String::from("id,name,owner,unit,class,score,state,last_used\r\n");
-    for app in all.iter().filter(|app| filter.fits(app)).map(row) {
-        let cells = [app.id, app.name, app.owner, app.unit, app.class.to_owned(), app.score.to_string(), app.state.to_owned(), app.last_used];
-        let cells: Vec<String> = cells.iter().map(|cell| csv_cell(cell)).collect();
-        text.push_str(&cells.join(","));
-        text.push_str("\r\n");
-    }
-    let headers = [(header::CONTENT_TYPE, "text/csv; charset=utf-8"), (header::CONTENT_DISPOSITION, "attachment; filename=\"apps.csv\"")];
-    Ok((headers, text).into_response())
-}
-
-fn csv_cell(cell: &str) -> String {
-    let armed = cell.starts_with(['=', '+', '-', '@', '\t', '\r']);
-    format!("\"{}{}\"", if armed { "'" } else { "" }, cell.replace('"', "\"\""))
 }
 
 struct TestView {
@@ -219,18 +102,32 @@ struct Flash {
     done: String,
 }
 
-async fn one(State(server): State<App>, Signed(caller): Signed, Path(id): Path<String>, Query(flash): Query<Flash>) -> Result<Response, Problem> {
+async fn one(
+    State(server): State<App>,
+    Signed(caller): Signed,
+    Path(id): Path<String>,
+    Query(flash): Query<Flash>,
+) -> Result<Response, Problem> {
     let dossier = api::apps::load(&server, &caller, &id).await?;
     let now = server.now()?;
     let app = &dossier.app;
     let request = promote::approved_request(&dossier).or_else(|| dossier.requests.first());
     let newest = dossier.requests.first();
     let seen = promote::evidence_of(&dossier);
-    let assessed = newest.map(|request| crate::operations::intake::assess(&server, &request.charter, &seen, now));
+    let assessed = newest
+        .map(|request| crate::operations::intake::assess(&server, &request.charter, &seen, now));
     let facts = promote::facts(&dossier, now);
-    let query = TrailQuery { app: Some(id.clone()), limit: 30, ..TrailQuery::default() };
+    let query = TrailQuery {
+        app: Some(id.clone()),
+        limit: 30,
+        ..TrailQuery::default()
+    };
     let events = match trail::search(&server, &caller, &query).await {
-        Ok(page) => page.rows.iter().map(|row| event_row(&server, row)).collect(),
+        Ok(page) => page
+            .rows
+            .iter()
+            .map(|row| event_row(&server, row))
+            .collect(),
         Err(_) => Vec::new(),
     };
     let principal = caller.principal();
@@ -239,19 +136,44 @@ async fn one(State(server): State<App>, Signed(caller): Signed, Path(id): Path<S
         frame: Frame::of(&server, &caller, "/apps").await,
         id: app.id.to_string(),
         name: app.name.clone(),
-        purpose: request.map(|r| r.charter.app.purpose.clone()).unwrap_or_default(),
+        purpose: request
+            .map(|r| r.charter.app.purpose.clone())
+            .unwrap_or_default(),
         state: view::state_words(app.state),
         tone: view::state_tone(app.state),
         class: app.classification.as_str(),
         steps: view::life(app.state),
         flash: flash_words(&flash.done).to_owned(),
         next: view::next_step(app, newest, now),
-        controls: assessed.as_ref().map(|a| view::controls(&a.controls)).unwrap_or_default(),
+        controls: assessed
+            .as_ref()
+            .map(|a| view::controls(&a.controls))
+            .unwrap_or_default(),
         may_attach,
-        artifact_line: dossier.artifacts.first().map_or_else(|| "None yet: sandbox only.".to_owned(), |a| format!("{}, {} bytes", a.record.reference.file_name, a.record.reference.size)),
-        readme_line: seen.readme.as_ref().map_or_else(|| "None yet.".to_owned(), |r| if r.missing_sections.is_empty() { "All sections are there.".to_owned() } else { format!("Missing: {}.", r.missing_sections.join(", ")) }),
+        artifact_line: dossier.artifacts.first().map_or_else(
+            || "None yet: sandbox only.".to_owned(),
+            |a| {
+                format!(
+                    "{}, {} bytes",
+                    a.record.reference.file_name, a.record.reference.size
+                )
+            },
+        ),
+        readme_line: seen.readme.as_ref().map_or_else(
+            || "None yet.".to_owned(),
+            |r| {
+                if r.missing_sections.is_empty() {
+                    "All sections are there.".to_owned()
+                } else {
+                    format!("Missing: {}.", r.missing_sections.join(", "))
+                }
+            },
+        ),
         tests: tests(&seen),
-        deployments: Environment::ALL.iter().map(|e| deploy_row(&server, &caller, &dossier, *e)).collect(),
+        deployments: Environment::ALL
+            .iter()
+            .map(|e| deploy_row(&server, &caller, &dossier, *e))
+            .collect(),
         credentials: dossier
             .credentials
             .iter()
@@ -260,20 +182,53 @@ async fn one(State(server): State<App>, Signed(caller): Signed, Path(id): Path<S
                 CredentialRow {
                     id: it.record.id.to_string(),
                     environment: it.record.environment.as_str(),
-                    scopes: it.record.scopes.iter().cloned().collect::<Vec<_>>().join(" "),
-                    state: if active { "active" } else { "revoked or expired" },
+                    scopes: it
+                        .record
+                        .scopes
+                        .iter()
+                        .cloned()
+                        .collect::<Vec<_>>()
+                        .join(" "),
+                    state: if active {
+                        "active"
+                    } else {
+                        "revoked or expired"
+                    },
                     tone: if active { "good" } else { "" },
                 }
             })
             .collect(),
-        may_connect: may::<IssueCredential>(&server, &principal, &facts, &InEnvironment { environment: Environment::Sandbox }, now),
+        may_connect: may::<IssueCredential>(
+            &server,
+            &principal,
+            &facts,
+            &InEnvironment {
+                environment: Environment::Sandbox,
+            },
+            now,
+        ),
         events,
         charter: newest.map(|r| r.charter.to_toml()).unwrap_or_default(),
         version: app.version.clone(),
-        charter_digest: newest.map(|r| r.charter_digest.to_string()).unwrap_or_default(),
+        charter_digest: newest
+            .map(|r| r.charter_digest.to_string())
+            .unwrap_or_default(),
         may_retire: retire::may_retire(&server, &caller, &dossier, now),
-        verdict: assessed.map_or_else(|| view::no_verdict(), |a| view::verdict(&a.score, &a.route, &a.path, Vec::new())),
-        people: vec![("Developer", app.developer.to_string()), ("Owner", app.owner.to_string()), ("Second owner", app.second_owner.as_ref().map_or_else(|| "missing".to_owned(), ToString::to_string)), ("Unit", app.unit.clone())],
+        verdict: assessed.map_or_else(
+            || view::no_verdict(),
+            |a| view::verdict(&a.score, &a.route, &a.path, Vec::new()),
+        ),
+        people: vec![
+            ("Developer", app.developer.to_string()),
+            ("Owner", app.owner.to_string()),
+            (
+                "Second owner",
+                app.second_owner
+                    .as_ref()
+                    .map_or_else(|| "missing".to_owned(), ToString::to_string),
+            ),
+            ("Unit", app.unit.clone()),
+        ],
         request: newest.map(|r| r.id.to_string()).unwrap_or_default(),
     };
     page(&template)
@@ -291,23 +246,41 @@ const fn flash_words(done: &str) -> &str {
 }
 
 fn tests(seen: &burgess_core::evidence::Evidence) -> Vec<TestView> {
-    let cases = seen.readme.as_ref().map(|r| r.test_cases.clone()).unwrap_or_default();
+    let cases = seen
+        .readme
+        .as_ref()
+        .map(|r| r.test_cases.clone())
+        .unwrap_or_default();
     cases
         .into_iter()
         .map(|case| {
-            let mine = seen.tests.iter().filter(|t| t.case == case && Some(t.artifact) == seen.artifact).max_by_key(|t| t.at);
+            let mine = seen
+                .tests
+                .iter()
+                .filter(|t| t.case == case && Some(t.artifact) == seen.artifact)
+                .max_by_key(|t| t.at);
             let (result, tone) = match mine {
                 Some(it) if it.passed => ("passed", "good"),
                 Some(_) => ("failed", "bad"),
                 None => ("no result for this artifact", ""),
             };
-            TestView { title: case.replace('-', " "), id: case, result, tone }
+            TestView {
+                title: case.replace('-', " "),
+                id: case,
+                result,
+                tone,
+            }
         })
         .collect()
 }
 
 /// What is live in an environment, and what the caller may do about it.
-pub(super) fn deploy_row(server: &Server, caller: &Caller, dossier: &Dossier, environment: Environment) -> DeployRow {
+pub(super) fn deploy_row(
+    server: &Server,
+    caller: &Caller,
+    dossier: &Dossier,
+    environment: Environment,
+) -> DeployRow {
     let now = server.ambient.now();
     let app = &dossier.app;
     let live = promote::live_in(dossier, environment);
@@ -316,26 +289,62 @@ pub(super) fn deploy_row(server: &Server, caller: &Caller, dossier: &Dossier, en
     let allowed = match environment {
         Environment::Sandbox => may::<DeploySandbox>(server, &principal, &facts, &NoContext, now),
         Environment::Staging => may::<DeployStaging>(server, &principal, &facts, &NoContext, now),
-        Environment::Production => may::<PromoteProduction>(server, &principal, &facts, &NoContext, now),
+        Environment::Production => {
+            may::<PromoteProduction>(server, &principal, &facts, &NoContext, now)
+        }
     };
     let name = environment.as_str();
     let mut acts = Vec::new();
     if allowed {
-        let label = if live.is_some() { "Deploy the newest here" } else { "Promote to here" };
-        acts.push(Act::new(format!("/deployments/{}/promote", app.id), label, "", &[("environment", name)]));
+        let label = if live.is_some() {
+            "Deploy the newest here"
+        } else {
+            "Promote to here"
+        };
+        acts.push(Act::new(
+            format!("/deployments/{}/promote", app.id),
+            label,
+            "",
+            &[("environment", name)],
+        ));
     }
-    if live.is_some() && may::<Rollback>(server, &principal, &facts, &InEnvironment { environment }, now) {
-        acts.push(Act::new(format!("/deployments/{}/rollback", app.id), "Roll back", "second", &[("environment", name)]));
+    if live.is_some()
+        && may::<Rollback>(
+            server,
+            &principal,
+            &facts,
+            &InEnvironment { environment },
+            now,
+        )
+    {
+        acts.push(Act::new(
+            format!("/deployments/{}/rollback", app.id),
+            "Roll back",
+            "second",
+            &[("environment", name)],
+        ));
     }
-    let why_not = if acts.is_empty() { "not yours to change, or not approved".to_owned() } else { String::new() };
+    let why_not = if acts.is_empty() {
+        "not yours to change, or not approved".to_owned()
+    } else {
+        String::new()
+    };
     DeployRow {
         app: app.id.to_string(),
         name: app.name.clone(),
         environment: name,
-        version: live.as_ref().map_or_else(|| "–".to_owned(), |l| l.version.clone()),
-        state: if live.is_some() { "live".to_owned() } else { "nothing live".to_owned() },
+        version: live
+            .as_ref()
+            .map_or_else(|| "–".to_owned(), |l| l.version.clone()),
+        state: if live.is_some() {
+            "live".to_owned()
+        } else {
+            "nothing live".to_owned()
+        },
         tone: if live.is_some() { "good" } else { "" },
-        since: live.map(|l| format!("since {} by {}", view::time(l.live_since), l.by)).unwrap_or_default(),
+        since: live
+            .map(|l| format!("since {} by {}", view::time(l.live_since), l.by))
+            .unwrap_or_default(),
         acts,
         why_not,
     }
@@ -352,7 +361,11 @@ struct ChecklistPage {
     proof_line: String,
 }
 
-async fn checklist(State(server): State<App>, Signed(caller): Signed, Path(id): Path<String>) -> Result<Response, Problem> {
+async fn checklist(
+    State(server): State<App>,
+    Signed(caller): Signed,
+    Path(id): Path<String>,
+) -> Result<Response, Problem> {
     let dossier = api::apps::load(&server, &caller, &id).await?;
     let now = server.now()?;
     let checkpoint = server.ledger.checkpoint();
@@ -362,126 +375,37 @@ async fn checklist(State(server): State<App>, Signed(caller): Signed, Path(id): 
         name: dossier.app.name.clone(),
         version: dossier.app.version.clone(),
         items: report::checklist(&server, &dossier, now).await,
-        proof_line: format!("Ledger {}, {} events under the signed checkpoint; not witnessed.", server.ledger.origin(), checkpoint.checkpoint.size),
+        proof_line: format!(
+            "Ledger {}, {} events under the signed checkpoint; not witnessed.",
+            server.ledger.origin(),
+            checkpoint.checkpoint.size
+        ),
     })
 }
 
-struct Recipe {
-    title: &'static str,
-    intro: &'static str,
-    text: String,
-}
-
-struct EnvironmentView {
-    name: &'static str,
-    live: bool,
-    client_id: String,
-    button: String,
-    why_not: String,
-    recipes: Vec<Recipe>,
-}
-
-#[derive(Template)]
-#[template(path = "connect.html")]
-struct ConnectPage {
-    frame: Frame,
-    id: String,
-    name: String,
-    client_id: String,
-    secret: String,
-    token_url: String,
-    gateway: String,
-    may_issue: bool,
-    environments: Vec<EnvironmentView>,
-}
-
-async fn connect_page(State(server): State<App>, Signed(caller): Signed, Path(id): Path<String>) -> Result<Response, Problem> {
-    show_connect(&server, &caller, &id, None).await
-}
-
-async fn show_connect(server: &Server, caller: &Caller, id: &str, issued: Option<connect::Issued>) -> Result<Response, Problem> {
-    let dossier = api::apps::load(server, caller, id).await?;
-    let now = server.now()?;
-    let facts = promote::facts(&dossier, now);
-    let token_url = format!("http://{}/oauth/token", server.config.listen);
-    let gateway = format!("http://{}", server.config.gateway);
-    let connector = promote::approved_request(&dossier)
-        .and_then(|r| r.charter.connector.first().map(|c| c.id.clone()))
-        .unwrap_or_else(|| connect::OWN_AUDIENCE.to_owned());
-    let environments = Environment::ALL
-        .iter()
-        .map(|environment| {
-            let live = promote::live_in(&dossier, *environment).is_some();
-            let held = dossier.credentials.iter().find(|it| it.record.environment == *environment && it.record.is_active(now));
-            let client = held.map(|it| it.record.id.to_string());
-            EnvironmentView {
-                name: environment.as_str(),
-                live,
-                button: if held.is_some() { "Make a new secret (the old one stops working)".to_owned() } else { "Make client id and secret".to_owned() },
-                why_not: format!("Nothing is live in {environment} yet."),
-                recipes: recipes(&token_url, &gateway, &connector, client.as_deref().unwrap_or("CLIENT_ID")),
-                client_id: client.unwrap_or_else(|| "none yet".to_owned()),
-            }
-        })
-        .collect();
-    page(&ConnectPage {
-        frame: Frame::of(server, caller, "/apps").await,
-        id: id.to_owned(),
-        name: dossier.app.name.clone(),
-        client_id: issued.as_ref().map(|i| i.credential.id.to_string()).unwrap_or_default(),
-        secret: issued.map(|i| i.secret).unwrap_or_default(),
-        token_url,
-        gateway,
-        may_issue: may::<IssueCredential>(server, &caller.principal(), &facts, &InEnvironment { environment: Environment::Sandbox }, now),
-        environments,
-    })
-}
-
-fn recipes(token_url: &str, gateway: &str, connector: &str, client: &str) -> Vec<Recipe> {
-    let n8n = serde_json::json!({
-        "nodes": [{
-            "name": "Through Burgess", "type": "n8n-nodes-base.httpRequest", "typeVersion": 4.2, "position": [0, 0],
-            "parameters": { "url": format!("{gateway}/c/{connector}/PATH"), "authentication": "genericCredentialType", "genericAuthType": "oAuth2Api" }
-        }], "connections": {}
-    });
-    let n8n = serde_json::to_string_pretty(&n8n).unwrap_or_default();
-    let power = format!(
-        "1. HTTP action: POST {token_url}\n   Headers: Content-Type: application/x-www-form-urlencoded\n   Body: grant_type=client_credentials&resource={connector}&client_id={client}&client_secret=(from Azure Key Vault)\n2. Parse JSON, schema: {{\"type\":\"object\",\"properties\":{{\"access_token\":{{\"type\":\"string\"}}}}}}\n3. HTTP action: GET {gateway}/c/{connector}/PATH\n   Headers: Authorization: Bearer @{{body('Parse_JSON')?['access_token']}}"
-    );
-    let curl = format!(
-        "TOKEN=$(curl -s -u {client}:\"$SECRET\" {token_url} -d grant_type=client_credentials -d resource={connector} | sed 's/.*\"access_token\":\"\\([^\"]*\\)\".*/\\1/')\ncurl -s -H \"Authorization: Bearer $TOKEN\" {gateway}/c/{connector}/PATH\n\n# heartbeat and an event of the app's own: staging asks for both\nTOKEN=$(curl -s -u {client}:\"$SECRET\" {token_url} -d grant_type=client_credentials -d resource=burgess | sed 's/.*\"access_token\":\"\\([^\"]*\\)\".*/\\1/')\ncurl -s -X POST -H \"Authorization: Bearer $TOKEN\" http://{console}/api/v1/heartbeat\ncurl -s -X POST -H \"Authorization: Bearer $TOKEN\" http://{console}/api/v1/events -d @examples/event.json",
-        console = token_url.trim_start_matches("http://").trim_end_matches("/oauth/token"),
-    );
-    vec![
-        Recipe { title: "n8n", intro: "Paste this node into your workflow. Its credential is an OAuth2 API: client credentials, with the token endpoint, client id and secret above; put resource and the connector's name into the extra body.", text: n8n },
-        Recipe { title: "Power Automate", intro: "Three steps in front of your first call.", text: power },
-        Recipe { title: "curl", intro: "To try it from a terminal; put the secret into the variable SECRET first.", text: curl },
-    ]
-}
-
-#[derive(Deserialize)]
-struct Where {
-    environment: String,
-}
-
-async fn issue(State(server): State<App>, Signed(caller): Signed, Path(id): Path<String>, Form(at): Form<Where>) -> Result<Response, Problem> {
-    let dossier = api::apps::load(&server, &caller, &id).await?;
-    let environment = Environment::parse(&at.environment).map_err(|e| Problem::input(e.to_string()))?;
-    let issued = connect::issue(&server, &caller, &dossier.app.id, environment).await?;
-    show_connect(&server, &caller, &id, Some(issued)).await
-}
-
-async fn artifact(State(server): State<App>, Signed(caller): Signed, Path(id): Path<String>, form: Multipart) -> Result<Response, Problem> {
+async fn artifact(
+    State(server): State<App>,
+    Signed(caller): Signed,
+    Path(id): Path<String>,
+    form: Multipart,
+) -> Result<Response, Problem> {
     let dossier = api::apps::load(&server, &caller, &id).await?;
     let upload = one_file(form, "artifact").await?;
     attach::artifact(&server, &caller, &dossier.app.id, upload).await?;
     Ok(to(&format!("/apps/{id}?done=artifact")))
 }
 
-async fn readme(State(server): State<App>, Signed(caller): Signed, Path(id): Path<String>, form: Multipart) -> Result<Response, Problem> {
+async fn readme(
+    State(server): State<App>,
+    Signed(caller): Signed,
+    Path(id): Path<String>,
+    form: Multipart,
+) -> Result<Response, Problem> {
     let dossier = api::apps::load(&server, &caller, &id).await?;
     let upload = one_file(form, "readme").await?;
-    let text = String::from_utf8(upload.bytes).map_err(|_| Problem::input("the README is not text in UTF-8: save it as plain Markdown"))?;
+    let text = String::from_utf8(upload.bytes).map_err(|_| {
+        Problem::input("the README is not text in UTF-8: save it as plain Markdown")
+    })?;
     attach::readme(&server, &caller, &dossier.app.id, &text).await?;
     Ok(to(&format!("/apps/{id}?done=readme#evidence")))
 }
@@ -492,9 +416,22 @@ struct TestForm {
     passed: String,
 }
 
-async fn test(State(server): State<App>, Signed(caller): Signed, Path(id): Path<String>, Form(form): Form<TestForm>) -> Result<Response, Problem> {
+async fn test(
+    State(server): State<App>,
+    Signed(caller): Signed,
+    Path(id): Path<String>,
+    Form(form): Form<TestForm>,
+) -> Result<Response, Problem> {
     let dossier = api::apps::load(&server, &caller, &id).await?;
-    attach::test_result(&server, &caller, &dossier.app.id, &form.case, form.passed == "yes", "").await?;
+    attach::test_result(
+        &server,
+        &caller,
+        &dossier.app.id,
+        &form.case,
+        form.passed == "yes",
+        "",
+    )
+    .await?;
     Ok(to(&format!("/apps/{id}?done=test#evidence")))
 }
 
@@ -503,25 +440,29 @@ struct Lessons {
     lessons: String,
 }
 
-async fn retire_app(State(server): State<App>, Signed(caller): Signed, Path(id): Path<String>, Form(form): Form<Lessons>) -> Result<Response, Problem> {
+async fn retire_app(
+    State(server): State<App>,
+    Signed(caller): Signed,
+    Path(id): Path<String>,
+    Form(form): Form<Lessons>,
+) -> Result<Response, Problem> {
     let dossier = api::apps::load(&server, &caller, &id).await?;
-    retire::retire(&server, retire::By::Person(&caller), &dossier.app.id, &form.lessons).await?;
+    retire::retire(
+        &server,
+        retire::By::Person(&caller),
+        &dossier.app.id,
+        &form.lessons,
+    )
+    .await?;
     Ok(to(&format!("/apps/{id}?done=retired")))
 }
 
-async fn keep(State(server): State<App>, Signed(caller): Signed, Path(id): Path<String>) -> Result<Response, Problem> {
+async fn keep(
+    State(server): State<App>,
+    Signed(caller): Signed,
+    Path(id): Path<String>,
+) -> Result<Response, Problem> {
     let dossier = api::apps::load(&server, &caller, &id).await?;
     retire::keep(&server, &caller, &dossier.app.id).await?;
     Ok(to(&format!("/apps/{id}")))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_cell_that_a_spreadsheet_would_run_is_disarmed() {
-        assert_eq!(csv_cell("=1+1"), "\"'=1+1\"");
-        assert_eq!(csv_cell("a \"b\", c"), "\"a \"\"b\"\", c\"");
-    }
 }

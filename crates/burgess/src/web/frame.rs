@@ -56,9 +56,16 @@ impl Frame {
         if may::<ReadInventory>(server, &principal, &whole, &NoContext, now) {
             nav.push(item("/apps", "Apps", path));
         }
-        if may::<ReadQueue>(server, &principal, &whole, &NoContext, now) || caller.has(Role::Sponsor) {
+        if may::<ReadQueue>(server, &principal, &whole, &NoContext, now)
+            || caller.has(Role::Sponsor)
+        {
             let mut queue = item("/queue", "Review queue", path);
-            queue.count = server.store.queue().await.map(|queue| queue.len()).unwrap_or_default();
+            queue.count = server
+                .store
+                .queue()
+                .await
+                .map(|queue| queue.len())
+                .unwrap_or_default();
             nav.push(queue);
         }
         if !caller.has(Role::Administrator) {
@@ -68,7 +75,12 @@ impl Frame {
         if may::<ReadTrail>(server, &principal, &whole, &NoContext, now) {
             nav.push(item("/trail", "Trail", path));
         }
-        Self { name: caller.name.clone(), role_title: caller.role.title(), nav, ..Self::nobody(server) }
+        Self {
+            name: caller.name.clone(),
+            role_title: caller.role.title(),
+            nav,
+            ..Self::nobody(server)
+        }
     }
 
     /// The frame for somebody who is not signed in.
@@ -87,6 +99,15 @@ impl Frame {
 }
 
 fn item(href: &'static str, label: &'static str, path: &str) -> NavItem {
-    let current = if href == "/" { path == "/" } else { path.starts_with(href) };
-    NavItem { href, label, count: 0, current }
+    let current = if href == "/" {
+        path == "/"
+    } else {
+        path.starts_with(href)
+    };
+    NavItem {
+        href,
+        label,
+        count: 0,
+        current,
+    }
 }

@@ -33,7 +33,11 @@ pub(super) fn router(demo: bool) -> Router<App> {
         .route("/sign-in/{secret}", get(redeem))
         .route("/sign-out", post(sign_out))
         .route("/inspect", post(inspect));
-    if demo { router.route("/demo/jump", post(jump)) } else { router }
+    if demo {
+        router.route("/demo/jump", post(jump))
+    } else {
+        router
+    }
 }
 
 #[derive(Template)]
@@ -43,17 +47,29 @@ struct SignInPage {
 }
 
 async fn sign_in(State(server): State<App>) -> Result<Response, Problem> {
-    page(&SignInPage { frame: Frame::nobody(&server) })
+    page(&SignInPage {
+        frame: Frame::nobody(&server),
+    })
 }
 
-async fn redeem(State(server): State<App>, Path(secret): Path<String>) -> Result<Response, Problem> {
+async fn redeem(
+    State(server): State<App>,
+    Path(secret): Path<String>,
+) -> Result<Response, Problem> {
     let session = session::redeem(&server, &secret).await?;
     Ok(([(header::SET_COOKIE, session::cookie(&session))], to("/")).into_response())
 }
 
-async fn sign_out(State(server): State<App>, headers: axum::http::HeaderMap) -> Result<Response, Problem> {
+async fn sign_out(
+    State(server): State<App>,
+    headers: axum::http::HeaderMap,
+) -> Result<Response, Problem> {
     if let Some(secret) = session::secret_in(&headers) {
-        server.store.end_session(session::digest(&secret)).await.map_err(|e| Problem::internal(&e))?;
+        server
+            .store
+            .end_session(session::digest(&secret))
+            .await
+            .map_err(|e| Problem::internal(&e))?;
     }
     Ok(([(header::SET_COOKIE, session::no_cookie())], to("/sign-in")).into_response())
 }
@@ -89,11 +105,21 @@ async fn home(State(server): State<App>, Signed(caller): Signed) -> Result<Respo
     let now = server.ambient.now();
     let frame = Frame::of(&server, &caller, "/").await;
     let mut todo = Vec::new();
-    for request in server.store.queue().await.map_err(|e| Problem::internal(&e))? {
+    for request in server
+        .store
+        .queue()
+        .await
+        .map_err(|e| Problem::internal(&e))?
+    {
         let app = &request.charter.app;
         let mine = turns(&request).into_iter().any(|turn| match turn {
-            Capacity::Reviewer | Capacity::SecondReviewer => caller.has(Role::PlatformSecurity) && request.submitted_by != *caller.email(),
-            Capacity::Sponsor => app.owner.as_ref() == Some(caller.email()) || app.second_owner.as_ref() == Some(caller.email()),
+            Capacity::Reviewer | Capacity::SecondReviewer => {
+                caller.has(Role::PlatformSecurity) && request.submitted_by != *caller.email()
+            }
+            Capacity::Sponsor => {
+                app.owner.as_ref() == Some(caller.email())
+                    || app.second_owner.as_ref() == Some(caller.email())
+            }
         });
         if mine {
             let (when, tone) = view::clock(&request, now);
@@ -102,17 +128,38 @@ async fn home(State(server): State<App>, Signed(caller): Signed) -> Result<Respo
                 title: app.name.clone(),
                 when,
                 tone,
-                why: format!("waits for {}; {} points", view::turn(&request), request.score.score),
+                why: format!(
+                    "waits for {}; {} points",
+                    view::turn(&request),
+                    request.score.score
+                ),
             });
         }
     }
     let mut apps = Vec::new();
-    for app in server.store.apps(&AppFilter::default()).await.map_err(|e| Problem::internal(&e))? {
-        let people = [Some(&app.developer), Some(&app.owner), app.second_owner.as_ref()];
-        if !people.into_iter().flatten().any(|email| email == caller.email()) {
+    for app in server
+        .store
+        .apps(&AppFilter::default())
+        .await
+        .map_err(|e| Problem::internal(&e))?
+    {
+        let people = [
+            Some(&app.developer),
+            Some(&app.owner),
+            app.second_owner.as_ref(),
+        ];
+        if !people
+            .into_iter()
+            .flatten()
+            .any(|email| email == caller.email())
+        {
             continue;
         }
-        let requests = server.store.requests_of(&app.id).await.map_err(|e| Problem::internal(&e))?;
+        let requests = server
+            .store
+            .requests_of(&app.id)
+            .await
+            .map_err(|e| Problem::internal(&e))?;
         apps.push(AppRow {
             next: view::next_step(&app, requests.first(), now),
             id: app.id.to_string(),
@@ -124,7 +171,12 @@ async fn home(State(server): State<App>, Signed(caller): Signed) -> Result<Respo
         });
     }
     let first_name = caller.name.split(' ').next().unwrap_or_default().to_owned();
-    page(&HomePage { frame, first_name, todo, apps })
+    page(&HomePage {
+        frame,
+        first_name,
+        todo,
+        apps,
+    })
 }
 
 /// A draft that waits for its form: what the export showed, so that the form begins filled in.
@@ -164,7 +216,10 @@ impl Drafts {
     pub fn get(&self, owner: &str, number: &str) -> Option<Draft> {
         let number = number.parse().ok()?;
         let held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-        held.1.get(&number).filter(|(whose, _)| whose == owner).map(|(_, draft)| draft.clone())
+        held.1
+            .get(&number)
+            .filter(|(whose, _)| whose == owner)
+            .map(|(_, draft)| draft.clone())
     }
 }
 
@@ -190,10 +245,18 @@ struct VerdictPage {
 
 /// The one file of a form.
 pub async fn one_file(mut form: Multipart, name: &str) -> Result<Upload, Problem> {
-    while let Some(field) = form.next_field().await.map_err(|e| Problem::input(e.body_text()))? {
+    while let Some(field) = form
+        .next_field()
+        .await
+        .map_err(|e| Problem::input(e.body_text()))?
+    {
         if field.name() == Some(name) {
             let file_name = field.file_name().unwrap_or("upload").to_owned();
-            let bytes = field.bytes().await.map_err(|e| Problem::input(e.body_text()))?.to_vec();
+            let bytes = field
+                .bytes()
+                .await
+                .map_err(|e| Problem::input(e.body_text()))?
+                .to_vec();
             if bytes.is_empty() {
                 break;
             }
@@ -203,7 +266,11 @@ pub async fn one_file(mut form: Multipart, name: &str) -> Result<Upload, Problem
     Err(Problem::input("choose a file first"))
 }
 
-async fn inspect(State(server): State<App>, Signed(caller): Signed, form: Multipart) -> Result<Response, Problem> {
+async fn inspect(
+    State(server): State<App>,
+    Signed(caller): Signed,
+    form: Multipart,
+) -> Result<Response, Problem> {
     let started = server.ambient.monotonic();
     let upload = one_file(form, "artifact").await?;
     let verdict = verdict::on(&server, upload.clone()).await?;
@@ -216,18 +283,30 @@ async fn inspect(State(server): State<App>, Signed(caller): Signed, form: Multip
         .map(|fact| FactRow {
             field: fact.field.replace('_', " "),
             value: fact.value.clone(),
-            place: if fact.pointer.is_empty() { fact.file.clone() } else { format!("{}#{}", fact.file, fact.pointer) },
+            place: if fact.pointer.is_empty() {
+                fact.file.clone()
+            } else {
+                format!("{}#{}", fact.file, fact.pointer)
+            },
         })
         .collect();
     let it = &verdict.assessment;
     let shown = view::verdict(&it.score, &it.route, &it.path, view::missing(&it.controls));
-    let draft = Draft { charter: verdict.charter.clone(), facts: reading.shown.clone(), upload };
+    let draft = Draft {
+        charter: verdict.charter.clone(),
+        facts: reading.shown.clone(),
+        upload,
+    };
     let number = server.drafts.keep(caller.email().as_str(), draft);
     let template = VerdictPage {
         frame: Frame::of(&server, &caller, "/inspect").await,
         name: verdict.charter.app.name.clone(),
         platform: reading.facts.platform.as_str().to_owned(),
-        elapsed_ms: server.ambient.monotonic().saturating_sub(started).as_millis(),
+        elapsed_ms: server
+            .ambient
+            .monotonic()
+            .saturating_sub(started)
+            .as_millis(),
         secrets: reading.secrets.len(),
         facts,
         charter: verdict.draft,

@@ -1,9 +1,12 @@
 //! The console: server-rendered pages, one file per group. Every form works without JavaScript.
 
 mod apps;
+mod connect;
 mod docs;
+mod form;
 mod frame;
 mod home;
+mod inventory;
 mod requests;
 mod runtime;
 mod trail;
@@ -28,6 +31,9 @@ pub fn router(server: App) -> Router<App> {
         .merge(home::router(server.config.demo))
         .merge(requests::router())
         .merge(apps::router())
+        .merge(connect::router())
+        .merge(form::router())
+        .merge(inventory::router())
         .merge(runtime::router())
         .merge(trail::router())
         .merge(docs::router())
@@ -35,7 +41,10 @@ pub fn router(server: App) -> Router<App> {
 
 /// Renders a page.
 pub fn page(template: &impl Template) -> Result<Response, Problem> {
-    template.render().map(|text| Html(text).into_response()).map_err(|e| Problem::internal(&e))
+    template
+        .render()
+        .map(|text| Html(text).into_response())
+        .map_err(|e| Problem::internal(&e))
 }
 
 /// After a form was carried out: to the page that shows the result.
@@ -56,11 +65,22 @@ struct ProblemPage {
 pub async fn problem_pages(State(server): State<App>, request: Request, next: Next) -> Response {
     let path = request.uri().path().to_owned();
     let wants_page = !path.starts_with("/api/")
-        && request.headers().get(header::ACCEPT).and_then(|v| v.to_str().ok()).is_some_and(|v| v.contains("text/html"));
+        && request
+            .headers()
+            .get(header::ACCEPT)
+            .and_then(|v| v.to_str().ok())
+            .is_some_and(|v| v.contains("text/html"));
     let reading = request.method() == Method::GET;
     let headers = request.headers().clone();
     let response = next.run(request).await;
-    let Some(problem) = response.extensions().get::<Problem>().cloned().filter(|_| wants_page) else { return response };
+    let Some(problem) = response
+        .extensions()
+        .get::<Problem>()
+        .cloned()
+        .filter(|_| wants_page)
+    else {
+        return response;
+    };
     if problem.status == StatusCode::UNAUTHORIZED && reading {
         return to("/sign-in");
     }
@@ -85,7 +105,12 @@ pub async fn problem_pages(State(server): State<App>, request: Request, next: Ne
         .unwrap_or("/")
         .to_owned();
     let status = problem.status;
-    match page(&ProblemPage { frame, heading: heading.to_owned(), problem, back }) {
+    match page(&ProblemPage {
+        frame,
+        heading: heading.to_owned(),
+        problem,
+        back,
+    }) {
         Ok(page) => (status, page).into_response(),
         Err(problem) => problem.into_response(),
     }

@@ -69,7 +69,11 @@ pub(super) fn event_row(_server: &Server, row: &Row) -> EventRow {
         time: view::time(event.timestamp),
         actor: event.actor_id.clone(),
         role: event.actor_role.replace('_', " "),
-        did: format!("{} {}{state}", event.action_type.as_str(), event.resource_type.replace('_', " ")),
+        did: format!(
+            "{} {}{state}",
+            event.action_type.as_str(),
+            event.resource_type.replace('_', " ")
+        ),
         app: event.app_id.to_string(),
         app_link: event.app_id != AppId::organisation(),
         environment: event.environment.as_str(),
@@ -113,25 +117,57 @@ struct TrailPage {
 
 fn proof_line(server: &Server) -> String {
     let checkpoint = server.ledger.checkpoint();
-    format!("{} events are under the signed checkpoint of {}; not witnessed, the operator could rewrite history.", checkpoint.checkpoint.size, server.ledger.origin())
+    format!(
+        "{} events are under the signed checkpoint of {}; not witnessed, the operator could rewrite history.",
+        checkpoint.checkpoint.size,
+        server.ledger.origin()
+    )
 }
 
 fn fields(narrow: &Narrow) -> Vec<FieldView> {
-    let text = |name, label, kind, value: &Option<String>| FieldView { name, label, kind, value: value.clone().unwrap_or_default(), options: Vec::new() };
+    let text = |name, label, kind, value: &Option<String>| FieldView {
+        name,
+        label,
+        kind,
+        value: value.clone().unwrap_or_default(),
+        options: Vec::new(),
+    };
     let choice = |name, label, value: &Option<String>, all: Vec<&'static str>| FieldView {
         name,
         label,
         kind: "text",
         value: String::new(),
-        options: all.into_iter().map(|v| OptionView { value: v, label: v, chosen: value.as_deref() == Some(v) }).collect(),
+        options: all
+            .into_iter()
+            .map(|v| OptionView {
+                value: v,
+                label: v,
+                chosen: value.as_deref() == Some(v),
+            })
+            .collect(),
     };
     vec![
         text("q", "Words", "search", &narrow.q),
         text("app", "App", "text", &narrow.app),
         text("actor", "Who", "text", &narrow.actor),
-        choice("action", "Action", &narrow.action, ActionType::ALL.iter().map(|a| a.as_str()).collect()),
-        choice("outcome", "Outcome", &narrow.outcome, Outcome::ALL.iter().map(|o| o.as_str()).collect()),
-        choice("class", "Class", &narrow.class, Classification::ALL.iter().map(|c| c.as_str()).collect()),
+        choice(
+            "action",
+            "Action",
+            &narrow.action,
+            ActionType::ALL.iter().map(|a| a.as_str()).collect(),
+        ),
+        choice(
+            "outcome",
+            "Outcome",
+            &narrow.outcome,
+            Outcome::ALL.iter().map(|o| o.as_str()).collect(),
+        ),
+        choice(
+            "class",
+            "Class",
+            &narrow.class,
+            Classification::ALL.iter().map(|c| c.as_str()).collect(),
+        ),
         text("from", "From", "date", &narrow.from),
         text("to", "Until", "date", &narrow.to),
     ]
@@ -140,8 +176,16 @@ fn fields(narrow: &Narrow) -> Vec<FieldView> {
 fn query_string(narrow: &Narrow) -> String {
     let mut out = form_urlencoded::Serializer::new(String::new());
     let all = [
-        ("q", &narrow.q), ("app", &narrow.app), ("actor", &narrow.actor), ("action", &narrow.action), ("outcome", &narrow.outcome),
-        ("class", &narrow.class), ("approval", &narrow.approval), ("resource", &narrow.resource), ("from", &narrow.from), ("to", &narrow.to),
+        ("q", &narrow.q),
+        ("app", &narrow.app),
+        ("actor", &narrow.actor),
+        ("action", &narrow.action),
+        ("outcome", &narrow.outcome),
+        ("class", &narrow.class),
+        ("approval", &narrow.approval),
+        ("resource", &narrow.resource),
+        ("from", &narrow.from),
+        ("to", &narrow.to),
     ];
     for (name, value) in all {
         if let Some(value) = value.as_deref().filter(|v| !v.is_empty()) {
@@ -151,27 +195,57 @@ fn query_string(narrow: &Narrow) -> String {
     out.finish()
 }
 
-async fn search(State(server): State<App>, Signed(caller): Signed, Query(narrow): Query<Narrow>) -> Result<Response, Problem> {
+async fn search(
+    State(server): State<App>,
+    Signed(caller): Signed,
+    Query(narrow): Query<Narrow>,
+) -> Result<Response, Problem> {
     crate::jobs::project::project(&server).await?;
     let found = trail::search(&server, &caller, &narrow.query()?).await?;
-    let closed = if trail::may_open(&server, &caller) { "" } else { " Personal values are closed for your role." };
+    let closed = if trail::may_open(&server, &caller) {
+        ""
+    } else {
+        " Personal values are closed for your role."
+    };
     page(&TrailPage {
         frame: Frame::of(&server, &caller, "/trail").await,
         proof_line: proof_line(&server),
         fields: fields(&narrow),
-        caption: format!("{} event{}, the newest first.{closed}", found.rows.len(), if found.rows.len() == 1 { "" } else { "s" }),
-        events: found.rows.iter().map(|row| event_row(&server, row)).collect(),
-        may_export: may::<ExportTrail>(&server, &caller.principal(), &WHOLE, &NoContext, server.ambient.now()),
+        caption: format!(
+            "{} event{}, the newest first.{closed}",
+            found.rows.len(),
+            if found.rows.len() == 1 { "" } else { "s" }
+        ),
+        events: found
+            .rows
+            .iter()
+            .map(|row| event_row(&server, row))
+            .collect(),
+        may_export: may::<ExportTrail>(
+            &server,
+            &caller.principal(),
+            &WHOLE,
+            &NoContext,
+            server.ambient.now(),
+        ),
         query: query_string(&narrow),
         next: found.next.map(|n| n.to_string()).unwrap_or_default(),
     })
 }
 
-async fn csv(State(server): State<App>, Signed(caller): Signed, Query(narrow): Query<Narrow>) -> Result<Response, Problem> {
+async fn csv(
+    State(server): State<App>,
+    Signed(caller): Signed,
+    Query(narrow): Query<Narrow>,
+) -> Result<Response, Problem> {
     events::export(&server, &caller, &narrow.query()?, "csv").await
 }
 
-async fn jsonl(State(server): State<App>, Signed(caller): Signed, Query(narrow): Query<Narrow>) -> Result<Response, Problem> {
+async fn jsonl(
+    State(server): State<App>,
+    Signed(caller): Signed,
+    Query(narrow): Query<Narrow>,
+) -> Result<Response, Problem> {
     events::export(&server, &caller, &narrow.query()?, "jsonl").await
 }
 
@@ -191,13 +265,26 @@ struct EventPage {
     vkey: String,
 }
 
-async fn one(State(server): State<App>, Signed(caller): Signed, Path(id): Path<String>) -> Result<Response, Problem> {
+async fn one(
+    State(server): State<App>,
+    Signed(caller): Signed,
+    Path(id): Path<String>,
+) -> Result<Response, Problem> {
     crate::jobs::project::project(&server).await?;
     let row = trail::one(&server, &caller, &id).await?;
     let line = event_row(&server, &row);
-    let around = TrailQuery { app: Some(row.event.app_id.to_string()), after: Some(row.index.saturating_add(6)), limit: 11, ..TrailQuery::default() };
+    let around = TrailQuery {
+        app: Some(row.event.app_id.to_string()),
+        after: Some(row.index.saturating_add(6)),
+        limit: 11,
+        ..TrailQuery::default()
+    };
     let neighbours = trail::search(&server, &caller, &around).await?.rows;
-    let neighbours = neighbours.iter().filter(|n| n.index != row.index).map(|n| event_row(&server, n)).collect();
+    let neighbours = neighbours
+        .iter()
+        .filter(|n| n.index != row.index)
+        .map(|n| event_row(&server, n))
+        .collect();
     let covered = server.ledger.checkpoint().checkpoint.size > row.index;
     page(&EventPage {
         frame: Frame::of(&server, &caller, "/trail").await,
@@ -207,7 +294,16 @@ async fn one(State(server): State<App>, Signed(caller): Signed, Path(id): Path<S
         time: row.event.timestamp.to_string(),
         facts: facts(&row),
         neighbours,
-        proof_line: format!("Leaf {} of {}, {}; not witnessed.", row.index, row.shard, if covered { "under the signed checkpoint" } else { "durable, and under the next checkpoint in a moment" }),
+        proof_line: format!(
+            "Leaf {} of {}, {}; not witnessed.",
+            row.index,
+            row.shard,
+            if covered {
+                "under the signed checkpoint"
+            } else {
+                "durable, and under the next checkpoint in a moment"
+            }
+        ),
         verify: trail::verify_line(&server, &id),
         vkey: server.ledger.vkey().to_owned(),
         id,
@@ -219,27 +315,72 @@ fn facts(row: &Row) -> Vec<(&'static str, String)> {
     let opt = |value: &Option<String>| value.clone().unwrap_or_else(|| "–".to_owned());
     vec![
         ("Event", event.event_id.to_string()),
-        ("Actor", format!("{} ({})", event.actor_id, event.actor_role)),
+        (
+            "Actor",
+            format!("{} ({})", event.actor_id, event.actor_role),
+        ),
         ("App", format!("{} {}", event.app_id, event.version)),
         ("Environment", event.environment.as_str().to_owned()),
-        ("Resource", format!("{} {}", event.resource_type, event.resource_id)),
+        (
+            "Resource",
+            format!("{} {}", event.resource_type, event.resource_id),
+        ),
         ("Class", event.data_classification.to_string()),
         ("Error code", opt(&event.error_code)),
-        ("State", format!("{} → {}", opt(&event.previous_state), opt(&event.next_state))),
+        (
+            "State",
+            format!(
+                "{} → {}",
+                opt(&event.previous_state),
+                opt(&event.next_state)
+            ),
+        ),
         ("Risk score then", event.risk_score_at_time.to_string()),
-        ("Approval", event.approval_id.as_ref().map_or_else(|| "–".to_owned(), ToString::to_string)),
-        ("Decision", event.decision.as_ref().map_or_else(|| "–".to_owned(), |d| format!("{}: {}", d.answer, d.policies.join(", ")))),
-        ("Policy digest", event.policy_digest.map_or_else(|| "–".to_owned(), |d| d.to_string())),
-        ("Charter digest", event.charter_digest.map_or_else(|| "–".to_owned(), |d| d.to_string())),
+        (
+            "Approval",
+            event
+                .approval_id
+                .as_ref()
+                .map_or_else(|| "–".to_owned(), ToString::to_string),
+        ),
+        (
+            "Decision",
+            event.decision.as_ref().map_or_else(
+                || "–".to_owned(),
+                |d| format!("{}: {}", d.answer, d.policies.join(", ")),
+            ),
+        ),
+        (
+            "Policy digest",
+            event
+                .policy_digest
+                .map_or_else(|| "–".to_owned(), |d| d.to_string()),
+        ),
+        (
+            "Charter digest",
+            event
+                .charter_digest
+                .map_or_else(|| "–".to_owned(), |d| d.to_string()),
+        ),
         ("Address", opt(&event.ip_address)),
         ("Program", opt(&event.user_agent)),
-        ("Circumstances", event.request_context.as_ref().map_or_else(|| "–".to_owned(), |c| serde_json::to_string(c).unwrap_or_default())),
+        (
+            "Circumstances",
+            event.request_context.as_ref().map_or_else(
+                || "–".to_owned(),
+                |c| serde_json::to_string(c).unwrap_or_default(),
+            ),
+        ),
         ("Sequence", format!("{} in this app's stream", row.sequence)),
         ("Leaf hash", row.leaf_hash.to_string()),
     ]
 }
 
-async fn receipt(State(server): State<App>, Signed(caller): Signed, Path(id): Path<String>) -> Result<Response, Problem> {
+async fn receipt(
+    State(server): State<App>,
+    Signed(caller): Signed,
+    Path(id): Path<String>,
+) -> Result<Response, Problem> {
     events::receipt_file(&server, &caller, &id).await
 }
 
@@ -250,7 +391,17 @@ async fn tail(State(server): State<App>, Signed(caller): Signed) -> Result<Respo
     let events = stream::unfold(server, |server| async move {
         server.projected.notified().await;
         let size = server.ledger.size();
-        Some((Ok::<_, Infallible>(Sse::default().event("event").id(size.to_string()).data(size.to_string())), server))
+        Some((
+            Ok::<_, Infallible>(
+                Sse::default()
+                    .event("event")
+                    .id(size.to_string())
+                    .data(size.to_string()),
+            ),
+            server,
+        ))
     });
-    Ok(Stream::new(events).keep_alive(KeepAlive::new().interval(Duration::from_secs(15))).into_response())
+    Ok(Stream::new(events)
+        .keep_alive(KeepAlive::new().interval(Duration::from_secs(15)))
+        .into_response())
 }

@@ -2,7 +2,7 @@
 //!
 //! Not here: who may see or do it, which the page's handler asks of policy.
 
-use burgess_core::app::{App, Environment};
+use burgess_core::app::App;
 use burgess_core::approval::{Capacity, Lane, Route, turns};
 use burgess_core::evidence::{Control, Controls, Status};
 use burgess_core::intake::{Request, SlaStatus};
@@ -95,9 +95,22 @@ pub struct Act {
 
 impl Act {
     /// A button.
-    pub fn new(href: String, label: impl Into<String>, class: &'static str, hidden: &[(&str, &str)]) -> Self {
-        let hidden = hidden.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
-        Self { href, label: label.into(), class, hidden }
+    pub fn new(
+        href: String,
+        label: impl Into<String>,
+        class: &'static str,
+        hidden: &[(&str, &str)],
+    ) -> Self {
+        let hidden = hidden
+            .iter()
+            .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
+            .collect();
+        Self {
+            href,
+            label: label.into(),
+            class,
+            hidden,
+        }
     }
 }
 
@@ -156,7 +169,12 @@ pub fn route_words(route: &Route) -> String {
 }
 
 /// The verdict on one charter.
-pub fn verdict(score: &Score, route: &Route, path: &[PathStep], missing: Vec<Missing>) -> VerdictView {
+pub fn verdict(
+    score: &Score,
+    route: &Route,
+    path: &[PathStep],
+    missing: Vec<Missing>,
+) -> VerdictView {
     VerdictView {
         score: score.score,
         band: score.band.as_str(),
@@ -165,7 +183,11 @@ pub fn verdict(score: &Score, route: &Route, path: &[PathStep], missing: Vec<Mis
         addends: score
             .addends
             .iter()
-            .map(|a| AddendView { reason: a.reason.clone(), points: a.points, width: a.points.saturating_mul(2).min(100) })
+            .map(|a| AddendView {
+                reason: a.reason.clone(),
+                points: a.points,
+                width: a.points.saturating_mul(2).min(100),
+            })
             .collect(),
         path: path
             .iter()
@@ -189,12 +211,22 @@ pub fn control(control: &Control) -> ControlView {
         Status::NotApplicable => ("not needed", "", String::new(), String::new()),
         Status::Unmet { reason, remedy } => ("not met", "bad", reason.clone(), remedy.clone()),
     };
-    ControlView { title: control.id.title().to_owned(), state, tone, reason, remedy }
+    ControlView {
+        title: control.id.title().to_owned(),
+        state,
+        tone,
+        reason,
+        remedy,
+    }
 }
 
 /// All controls, the unmet first.
 pub fn controls(controls: &Controls) -> Vec<ControlView> {
-    let (mut first, rest): (Vec<_>, Vec<_>) = controls.0.iter().map(control).partition(|c| c.state == "not met");
+    let (mut first, rest): (Vec<_>, Vec<_>) = controls
+        .0
+        .iter()
+        .map(control)
+        .partition(|c| c.state == "not met");
     first.extend(rest);
     first
 }
@@ -216,7 +248,14 @@ pub fn missing(controls: &Controls) -> Vec<Missing> {
 
 /// Where an app stands in its life.
 pub fn life(state: State) -> Vec<LifeStep> {
-    const LABELS: [&str; 6] = ["Request", "Approve", "Test in the sandbox", "Deploy", "Monitor", "Retire"];
+    const LABELS: [&str; 6] = [
+        "Request",
+        "Approve",
+        "Test in the sandbox",
+        "Deploy",
+        "Monitor",
+        "Retire",
+    ];
     let (at, stopped) = match state {
         State::Requested => (1, false),
         State::Rejected => (1, true),
@@ -266,13 +305,21 @@ pub fn time(at: Timestamp) -> String {
 
 /// Time left of a request, with its colour.
 pub fn clock(request: &Request, now: Timestamp) -> (String, Tone) {
-    let Some(sla) = &request.sla else { return ("no clock".to_owned(), "") };
+    let Some(sla) = &request.sla else {
+        return ("no clock".to_owned(), "");
+    };
     if !request.is_open() {
         return ("decided".to_owned(), "");
     }
     match sla.status(now) {
-        SlaStatus::InTime => (format!("{} left", span_words(sla.due_at.since(now))), "good"),
-        SlaStatus::Warned => (format!("{} left", span_words(sla.due_at.since(now))), "warn"),
+        SlaStatus::InTime => (
+            format!("{} left", span_words(sla.due_at.since(now))),
+            "good",
+        ),
+        SlaStatus::Warned => (
+            format!("{} left", span_words(sla.due_at.since(now))),
+            "warn",
+        ),
         SlaStatus::Breached => (format!("{} late", span_words(now.since(sla.due_at))), "bad"),
     }
 }
@@ -280,7 +327,11 @@ pub fn clock(request: &Request, now: Timestamp) -> (String, Tone) {
 /// Whose turn it is.
 pub fn turn(request: &Request) -> String {
     let turns: Vec<&str> = turns(request).into_iter().map(Capacity::title).collect();
-    if turns.is_empty() { "nobody's".to_owned() } else { format!("the {}", turns.join(" and the ")) }
+    if turns.is_empty() {
+        "nobody's".to_owned()
+    } else {
+        format!("the {}", turns.join(" and the "))
+    }
 }
 
 /// What comes next for an app, in a sentence.
@@ -293,7 +344,9 @@ pub fn next_step(app: &App, request: Option<&Request>, now: Timestamp) -> String
         State::Requested => "hand in a request for approval.",
         State::Rejected => "mend what the reviewers said, and ask again.",
         State::Approved => "deploy it to the sandbox; that opens at once.",
-        State::Sandbox => "connect it, run its test cases, send a heartbeat and an event; then ask for staging.",
+        State::Sandbox => {
+            "connect it, run its test cases, send a heartbeat and an event; then ask for staging."
+        }
         State::Staging => "operations can promote it to production.",
         State::Production => "nothing: it runs and is watched.",
         State::Quarantined => "platform and security look into it.",
@@ -301,11 +354,6 @@ pub fn next_step(app: &App, request: Option<&Request>, now: Timestamp) -> String
         State::Retired => "nothing: only its trail and archive are left.",
     }
     .to_owned()
-}
-
-/// An environment's name.
-pub const fn environment(environment: Environment) -> &'static str {
-    environment.as_str()
 }
 
 /// What stands in the score's place before there is a request.

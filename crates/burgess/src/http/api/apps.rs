@@ -56,13 +56,24 @@ struct Filter {
     state: Option<String>,
 }
 
-async fn list(State(server): State<App>, Signed(caller): Signed, Query(filter): Query<Filter>) -> Result<Json<Value>, Problem> {
+async fn list(
+    State(server): State<App>,
+    Signed(caller): Signed,
+    Query(filter): Query<Filter>,
+) -> Result<Json<Value>, Problem> {
     let apps = visible_apps(&server, &caller, &AppFilter::default()).await?;
-    let fits = |wanted: &Option<String>, have: &str| wanted.as_ref().is_none_or(|w| w.is_empty() || w.eq_ignore_ascii_case(have));
+    let fits = |wanted: &Option<String>, have: &str| {
+        wanted
+            .as_ref()
+            .is_none_or(|w| w.is_empty() || w.eq_ignore_ascii_case(have))
+    };
     let items: Vec<Value> = apps
         .iter()
         .filter(|app| fits(&filter.owner, app.owner.as_str()))
-        .filter(|app| fits(&filter.class, app.classification.as_str()) && fits(&filter.state, app.state.as_str()))
+        .filter(|app| {
+            fits(&filter.class, app.classification.as_str())
+                && fits(&filter.state, app.state.as_str())
+        })
         .map(view)
         .collect();
     Ok(Json(json!({ "items": items, "next": null })))
@@ -76,7 +87,11 @@ pub async fn load(server: &Server, caller: &Caller, id: &str) -> Result<Dossier,
     Ok(dossier)
 }
 
-async fn read(State(server): State<App>, Signed(caller): Signed, Path(id): Path<String>) -> Result<Json<Value>, Problem> {
+async fn read(
+    State(server): State<App>,
+    Signed(caller): Signed,
+    Path(id): Path<String>,
+) -> Result<Json<Value>, Problem> {
     let dossier = load(&server, &caller, &id).await?;
     let requests: Vec<Value> = dossier.requests.iter().map(super::requests::view).collect();
     let credentials: Vec<Value> = dossier
@@ -92,7 +107,12 @@ async fn read(State(server): State<App>, Signed(caller): Signed, Path(id): Path<
     })))
 }
 
-async fn artifact(State(server): State<App>, Signed(caller): Signed, Path(id): Path<String>, Json(file): Json<File>) -> Result<(StatusCode, Json<Value>), Problem> {
+async fn artifact(
+    State(server): State<App>,
+    Signed(caller): Signed,
+    Path(id): Path<String>,
+    Json(file): Json<File>,
+) -> Result<(StatusCode, Json<Value>), Problem> {
     let dossier = load(&server, &caller, &id).await?;
     let request = attach::artifact(&server, &caller, &dossier.app.id, file.upload()?).await?;
     Ok((StatusCode::CREATED, Json(super::requests::view(&request))))
@@ -104,11 +124,18 @@ struct Text {
     text: String,
 }
 
-async fn readme(State(server): State<App>, Signed(caller): Signed, Path(id): Path<String>, Json(text): Json<Text>) -> Result<Json<Value>, Problem> {
+async fn readme(
+    State(server): State<App>,
+    Signed(caller): Signed,
+    Path(id): Path<String>,
+    Json(text): Json<Text>,
+) -> Result<Json<Value>, Problem> {
     let dossier = load(&server, &caller, &id).await?;
     attach::readme(&server, &caller, &dossier.app.id, &text.text).await?;
     let fresh = load(&server, &caller, &id).await?;
-    Ok(Json(json!({ "readme": promote::evidence_of(&fresh).readme })))
+    Ok(Json(
+        json!({ "readme": promote::evidence_of(&fresh).readme }),
+    ))
 }
 
 #[derive(Deserialize)]
@@ -120,19 +147,47 @@ struct Test {
     note: String,
 }
 
-async fn test(State(server): State<App>, Signed(caller): Signed, Path(id): Path<String>, Json(test): Json<Test>) -> Result<StatusCode, Problem> {
+async fn test(
+    State(server): State<App>,
+    Signed(caller): Signed,
+    Path(id): Path<String>,
+    Json(test): Json<Test>,
+) -> Result<StatusCode, Problem> {
     let dossier = load(&server, &caller, &id).await?;
-    attach::test_result(&server, &caller, &dossier.app.id, &test.case, test.passed, &test.note).await?;
+    attach::test_result(
+        &server,
+        &caller,
+        &dossier.app.id,
+        &test.case,
+        test.passed,
+        &test.note,
+    )
+    .await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-async fn sbom(State(server): State<App>, Signed(caller): Signed, Path(id): Path<String>) -> Result<Json<Value>, Problem> {
+async fn sbom(
+    State(server): State<App>,
+    Signed(caller): Signed,
+    Path(id): Path<String>,
+) -> Result<Json<Value>, Problem> {
     let dossier = load(&server, &caller, &id).await?;
-    let digest = dossier.evidence.iter().filter(|it| it.record.kind == EvidenceKind::Sbom).filter_map(|it| it.record.blob).next();
+    let digest = dossier
+        .evidence
+        .iter()
+        .filter(|it| it.record.kind == EvidenceKind::Sbom)
+        .filter_map(|it| it.record.blob)
+        .next();
     let digest = digest.ok_or_else(|| Problem::not_found("SBOM", &id))?;
-    let bytes = server.store.blobs().get(&digest).map_err(|e| Problem::internal(&e))?;
+    let bytes = server
+        .store
+        .blobs()
+        .get(&digest)
+        .map_err(|e| Problem::internal(&e))?;
     let bytes = bytes.ok_or_else(|| Problem::not_found("SBOM", &id))?;
-    serde_json::from_slice(&bytes).map(Json).map_err(|e| Problem::internal(&e))
+    serde_json::from_slice(&bytes)
+        .map(Json)
+        .map_err(|e| Problem::internal(&e))
 }
 
 fn environment(text: &str) -> Result<Environment, Problem> {
@@ -140,11 +195,18 @@ fn environment(text: &str) -> Result<Environment, Problem> {
 }
 
 /// What the gate would say now, without deploying.
-async fn gate(State(server): State<App>, Signed(caller): Signed, Path((id, target)): Path<(String, String)>) -> Result<Json<Value>, Problem> {
+async fn gate(
+    State(server): State<App>,
+    Signed(caller): Signed,
+    Path((id, target)): Path<(String, String)>,
+) -> Result<Json<Value>, Problem> {
     let dossier = load(&server, &caller, &id).await?;
     let now = server.now()?;
     let answer = promote::gate(&server, &dossier, environment(&target)?, now).await?;
-    let unmet = answer.err().map(|refusal| refused(&refusal).unmet).unwrap_or_default();
+    let unmet = answer
+        .err()
+        .map(|refusal| refused(&refusal).unmet)
+        .unwrap_or_default();
     Ok(Json(json!({ "open": unmet.is_empty(), "unmet": unmet })))
 }
 
@@ -154,15 +216,37 @@ struct Where {
     environment: String,
 }
 
-async fn promote(State(server): State<App>, Signed(caller): Signed, Path(id): Path<String>, Json(to): Json<Where>) -> Result<(StatusCode, Json<Value>), Problem> {
+async fn promote(
+    State(server): State<App>,
+    Signed(caller): Signed,
+    Path(id): Path<String>,
+    Json(to): Json<Where>,
+) -> Result<(StatusCode, Json<Value>), Problem> {
     let dossier = load(&server, &caller, &id).await?;
-    let deployment = promote::promote(&server, &caller, &dossier.app.id, environment(&to.environment)?).await?;
+    let deployment = promote::promote(
+        &server,
+        &caller,
+        &dossier.app.id,
+        environment(&to.environment)?,
+    )
+    .await?;
     Ok((StatusCode::CREATED, Json(json!(deployment))))
 }
 
-async fn roll_back(State(server): State<App>, Signed(caller): Signed, Path(id): Path<String>, Json(at): Json<Where>) -> Result<Json<Value>, Problem> {
+async fn roll_back(
+    State(server): State<App>,
+    Signed(caller): Signed,
+    Path(id): Path<String>,
+    Json(at): Json<Where>,
+) -> Result<Json<Value>, Problem> {
     let dossier = load(&server, &caller, &id).await?;
-    let deployment = promote::roll_back(&server, &caller, &dossier.app.id, environment(&at.environment)?).await?;
+    let deployment = promote::roll_back(
+        &server,
+        &caller,
+        &dossier.app.id,
+        environment(&at.environment)?,
+    )
+    .await?;
     Ok(Json(json!(deployment)))
 }
 
@@ -172,22 +256,42 @@ struct Reason {
     reason: String,
 }
 
-async fn quarantine(State(server): State<App>, Signed(caller): Signed, Path(id): Path<String>, Json(why): Json<Reason>) -> Result<StatusCode, Problem> {
+async fn quarantine(
+    State(server): State<App>,
+    Signed(caller): Signed,
+    Path(id): Path<String>,
+    Json(why): Json<Reason>,
+) -> Result<StatusCode, Problem> {
     let dossier = load(&server, &caller, &id).await?;
     promote::quarantine(&server, &caller, &dossier.app.id, &why.reason).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-async fn release(State(server): State<App>, Signed(caller): Signed, Path(id): Path<String>) -> Result<StatusCode, Problem> {
+async fn release(
+    State(server): State<App>,
+    Signed(caller): Signed,
+    Path(id): Path<String>,
+) -> Result<StatusCode, Problem> {
     let dossier = load(&server, &caller, &id).await?;
     promote::release(&server, &caller, &dossier.app.id).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 /// Makes a client credential; its secret is in this answer and nowhere else.
-async fn issue(State(server): State<App>, Signed(caller): Signed, Path(id): Path<String>, Json(at): Json<Where>) -> Result<(StatusCode, Json<Value>), Problem> {
+async fn issue(
+    State(server): State<App>,
+    Signed(caller): Signed,
+    Path(id): Path<String>,
+    Json(at): Json<Where>,
+) -> Result<(StatusCode, Json<Value>), Problem> {
     let dossier = load(&server, &caller, &id).await?;
-    let issued = connect::issue(&server, &caller, &dossier.app.id, environment(&at.environment)?).await?;
+    let issued = connect::issue(
+        &server,
+        &caller,
+        &dossier.app.id,
+        environment(&at.environment)?,
+    )
+    .await?;
     let body = json!({ "client_id": issued.credential.id, "client_secret": issued.secret, "scopes": issued.credential.scopes, "expires_at": issued.credential.expires_at });
     Ok((StatusCode::CREATED, Json(body)))
 }
@@ -198,22 +302,37 @@ struct Lessons {
     lessons: String,
 }
 
-async fn retire_app(State(server): State<App>, Signed(caller): Signed, Path(id): Path<String>, Json(it): Json<Lessons>) -> Result<StatusCode, Problem> {
+async fn retire_app(
+    State(server): State<App>,
+    Signed(caller): Signed,
+    Path(id): Path<String>,
+    Json(it): Json<Lessons>,
+) -> Result<StatusCode, Problem> {
     let dossier = load(&server, &caller, &id).await?;
     retire::retire(&server, By::Person(&caller), &dossier.app.id, &it.lessons).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-async fn keep(State(server): State<App>, Signed(caller): Signed, Path(id): Path<String>) -> Result<StatusCode, Problem> {
+async fn keep(
+    State(server): State<App>,
+    Signed(caller): Signed,
+    Path(id): Path<String>,
+) -> Result<StatusCode, Problem> {
     let dossier = load(&server, &caller, &id).await?;
     retire::keep(&server, &caller, &dossier.app.id).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-async fn checklist(State(server): State<App>, Signed(caller): Signed, Path(id): Path<String>) -> Result<Json<Value>, Problem> {
+async fn checklist(
+    State(server): State<App>,
+    Signed(caller): Signed,
+    Path(id): Path<String>,
+) -> Result<Json<Value>, Problem> {
     let dossier = load(&server, &caller, &id).await?;
     let now = server.now()?;
-    Ok(Json(json!({ "items": report::checklist(&server, &dossier, now).await })))
+    Ok(Json(
+        json!({ "items": report::checklist(&server, &dossier, now).await }),
+    ))
 }
 
 #[derive(Deserialize)]
@@ -223,7 +342,12 @@ struct Completing {
     note: String,
 }
 
-async fn complete_review(State(server): State<App>, Signed(caller): Signed, Path(id): Path<String>, Json(it): Json<Completing>) -> Result<StatusCode, Problem> {
+async fn complete_review(
+    State(server): State<App>,
+    Signed(caller): Signed,
+    Path(id): Path<String>,
+    Json(it): Json<Completing>,
+) -> Result<StatusCode, Problem> {
     let id = ReviewId::parse(&id).map_err(|_| Problem::not_found("review", &id))?;
     review::complete(&server, &caller, &id, it.outcome, &it.note).await?;
     Ok(StatusCode::NO_CONTENT)

@@ -58,11 +58,25 @@ pub struct Narrow {
 impl Narrow {
     /// As the trail searches; dates without a time are taken as midnight.
     pub fn query(&self) -> Result<Query, Problem> {
-        let text = |field: &Option<String>| field.as_deref().map(str::trim).filter(|v| !v.is_empty()).map(str::to_owned);
+        let text = |field: &Option<String>| {
+            field
+                .as_deref()
+                .map(str::trim)
+                .filter(|v| !v.is_empty())
+                .map(str::to_owned)
+        };
         let time = |field: &Option<String>| -> Result<Option<Timestamp>, Problem> {
-            let Some(given) = text(field) else { return Ok(None) };
-            let full = if given.contains('T') { given } else { format!("{given}T00:00:00Z") };
-            Timestamp::parse(&full).map(Some).map_err(|e| Problem::input(e.to_string()))
+            let Some(given) = text(field) else {
+                return Ok(None);
+            };
+            let full = if given.contains('T') {
+                given
+            } else {
+                format!("{given}T00:00:00Z")
+            };
+            Timestamp::parse(&full)
+                .map(Some)
+                .map_err(|e| Problem::input(e.to_string()))
         };
         Ok(Query {
             text: text(&self.q),
@@ -91,7 +105,11 @@ pub fn view(row: &Row) -> Value {
     json!({ "shard": row.shard, "index": row.index, "leaf_hash": row.leaf_hash, "event": event })
 }
 
-async fn search(State(server): State<App>, Signed(caller): Signed, UrlQuery(narrow): UrlQuery<Narrow>) -> Result<Response, Problem> {
+async fn search(
+    State(server): State<App>,
+    Signed(caller): Signed,
+    UrlQuery(narrow): UrlQuery<Narrow>,
+) -> Result<Response, Problem> {
     let query = narrow.query()?;
     match narrow.r#as.as_deref() {
         None | Some("") => {
@@ -104,31 +122,78 @@ async fn search(State(server): State<App>, Signed(caller): Signed, UrlQuery(narr
 }
 
 /// Everything that matches, as a file.
-pub async fn export(server: &crate::server::Server, caller: &crate::operations::Caller, query: &Query, format: &str) -> Result<Response, Problem> {
+pub async fn export(
+    server: &crate::server::Server,
+    caller: &crate::operations::Caller,
+    query: &Query,
+    format: &str,
+) -> Result<Response, Problem> {
     let rows = trail::export(server, caller, query).await?;
     let (kind, name, body) = match format {
-        "csv" => ("text/csv; charset=utf-8", "trail.csv", burgess_trail::export::csv::write(&rows)),
-        "jsonl" => ("application/jsonl", "trail.jsonl", burgess_trail::export::jsonl::write(&rows).map_err(|e| Problem::internal(&e))?),
-        other => return Err(Problem::input(format!("`{other}` is not an export format: choose csv or jsonl"))),
+        "csv" => (
+            "text/csv; charset=utf-8",
+            "trail.csv",
+            burgess_trail::export::csv::write(&rows),
+        ),
+        "jsonl" => (
+            "application/jsonl",
+            "trail.jsonl",
+            burgess_trail::export::jsonl::write(&rows).map_err(|e| Problem::internal(&e))?,
+        ),
+        other => {
+            return Err(Problem::input(format!(
+                "`{other}` is not an export format: choose csv or jsonl"
+            )));
+        }
     };
-    let headers = [(header::CONTENT_TYPE, kind.to_owned()), (header::CONTENT_DISPOSITION, format!("attachment; filename=\"{name}\""))];
+    let headers = [
+        (header::CONTENT_TYPE, kind.to_owned()),
+        (
+            header::CONTENT_DISPOSITION,
+            format!("attachment; filename=\"{name}\""),
+        ),
+    ];
     Ok((headers, body).into_response())
 }
 
-async fn read(State(server): State<App>, Signed(caller): Signed, Path(id): Path<String>) -> Result<Json<Value>, Problem> {
+async fn read(
+    State(server): State<App>,
+    Signed(caller): Signed,
+    Path(id): Path<String>,
+) -> Result<Json<Value>, Problem> {
     Ok(Json(view(&trail::one(&server, &caller, &id).await?)))
 }
 
-async fn receipt(State(server): State<App>, Signed(caller): Signed, Path(id): Path<String>) -> Result<Response, Problem> {
+async fn receipt(
+    State(server): State<App>,
+    Signed(caller): Signed,
+    Path(id): Path<String>,
+) -> Result<Response, Problem> {
     receipt_file(&server, &caller, &id).await
 }
 
 /// The receipt as a download.
-pub async fn receipt_file(server: &crate::server::Server, caller: &crate::operations::Caller, id: &str) -> Result<Response, Problem> {
+pub async fn receipt_file(
+    server: &crate::server::Server,
+    caller: &crate::operations::Caller,
+    id: &str,
+) -> Result<Response, Problem> {
     let receipt = trail::receipt(server, caller, id).await?;
-    let name = format!("attachment; filename=\"{}.receipt.json\"", id.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '_').collect::<String>());
-    let headers = [(header::CONTENT_TYPE, "application/json".to_owned()), (header::CONTENT_DISPOSITION, name)];
-    Ok((headers, serde_json::to_string_pretty(&receipt).map_err(|e| Problem::internal(&e))?).into_response())
+    let name = format!(
+        "attachment; filename=\"{}.receipt.json\"",
+        id.chars()
+            .filter(|c| c.is_ascii_alphanumeric() || *c == '_')
+            .collect::<String>()
+    );
+    let headers = [
+        (header::CONTENT_TYPE, "application/json".to_owned()),
+        (header::CONTENT_DISPOSITION, name),
+    ];
+    Ok((
+        headers,
+        serde_json::to_string_pretty(&receipt).map_err(|e| Problem::internal(&e))?,
+    )
+        .into_response())
 }
 
 /// Who sends: an app, by its access token for Burgess itself.
@@ -138,18 +203,37 @@ fn sender(server: &App, headers: &HeaderMap, peer: Peer) -> Result<Sender, Probl
             server.gateway.refused_client(address, problem.code);
         }
     })?;
-    let user_agent = headers.get(header::USER_AGENT).and_then(|v| v.to_str().ok()).map(|v| v.chars().take(256).collect());
-    Ok(Sender { claims, ip_address: peer.0.map(|a| a.to_string()), user_agent })
+    let user_agent = headers
+        .get(header::USER_AGENT)
+        .and_then(|v| v.to_str().ok())
+        .map(|v| v.chars().take(256).collect());
+    Ok(Sender {
+        claims,
+        ip_address: peer.0.map(|a| a.to_string()),
+        user_agent,
+    })
 }
 
-async fn submit(State(server): State<App>, peer: Peer, headers: HeaderMap, body: Bytes) -> Result<(StatusCode, Json<Value>), Problem> {
+async fn submit(
+    State(server): State<App>,
+    peer: Peer,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<(StatusCode, Json<Value>), Problem> {
     let sender = sender(&server, &headers, peer)?;
     let accepted = telemetry::submit(&server, &sender, &body).await?;
-    let items: Vec<Value> = accepted.iter().map(|a| json!({ "event_id": a.event_id, "overruled": a.overruled })).collect();
+    let items: Vec<Value> = accepted
+        .iter()
+        .map(|a| json!({ "event_id": a.event_id, "overruled": a.overruled }))
+        .collect();
     Ok((StatusCode::CREATED, Json(json!({ "accepted": items }))))
 }
 
-async fn heartbeat(State(server): State<App>, peer: Peer, headers: HeaderMap) -> Result<StatusCode, Problem> {
+async fn heartbeat(
+    State(server): State<App>,
+    peer: Peer,
+    headers: HeaderMap,
+) -> Result<StatusCode, Problem> {
     let sender = sender(&server, &headers, peer)?;
     telemetry::heartbeat(&server, &sender).await?;
     Ok(StatusCode::NO_CONTENT)

@@ -26,6 +26,7 @@ pub fn router(server: App) -> Router<App> {
     Router::new()
         .route("/api/v1/me", get(me))
         .route("/api/v1/session", post(begin_session))
+        .route("/api/v1/datasets", get(datasets).post(register_dataset))
         .merge(apps::router())
         .merge(requests::router())
         .merge(events::router())
@@ -33,7 +34,9 @@ pub fn router(server: App) -> Router<App> {
 }
 
 async fn me(Signed(caller): Signed) -> Json<Value> {
-    Json(json!({ "email": caller.email(), "name": caller.name, "roles": caller.person.roles, "role": caller.role }))
+    Json(
+        json!({ "email": caller.email(), "name": caller.name, "roles": caller.person.roles, "role": caller.role }),
+    )
 }
 
 #[derive(Deserialize)]
@@ -43,21 +46,53 @@ struct Link {
 }
 
 /// Redeems a one-time link for a session that a program keeps.
-async fn begin_session(State(server): State<App>, Json(link): Json<Link>) -> Result<Json<Value>, Problem> {
+async fn begin_session(
+    State(server): State<App>,
+    Json(link): Json<Link>,
+) -> Result<Json<Value>, Problem> {
     let secret = link.link.rsplit('/').next().unwrap_or_default();
     let session = session::redeem(&server, secret).await?;
     Ok(Json(json!({ "session": session })))
 }
 
+async fn datasets(State(server): State<App>, Signed(_): Signed) -> Result<Json<Value>, Problem> {
+    let all = server
+        .store
+        .datasets()
+        .await
+        .map_err(|e| Problem::internal(&e))?;
+    let items: Vec<_> = all.into_iter().map(|it| it.record).collect();
+    Ok(Json(json!({ "items": items, "next": null })))
+}
+
+async fn register_dataset(
+    State(server): State<App>,
+    Signed(caller): Signed,
+    Json(dataset): Json<burgess_core::intake::Dataset>,
+) -> Result<StatusCode, Problem> {
+    crate::operations::datasets::register(&server, &caller, dataset).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
 /// Whether somebody may see this app.
 pub fn may_see(server: &Server, caller: &Caller, app: &Record) -> bool {
     let now = server.ambient.now();
-    may::<ReadApp>(server, &caller.principal(), &app_facts(app, false, false), &NoContext, now)
+    may::<ReadApp>(
+        server,
+        &caller.principal(),
+        &app_facts(app, false, false),
+        &NoContext,
+        now,
+    )
 }
 
 /// Asks for the right to see this app; without it the app does not exist for the asker.
 pub fn see(server: &Server, caller: &Caller, app: &Record) -> Result<(), Problem> {
-    if may_see(server, caller, app) { Ok(()) } else { Err(Problem::not_found("app", app.id.as_str())) }
+    if may_see(server, caller, app) {
+        Ok(())
+    } else {
+        Err(Problem::not_found("app", app.id.as_str()))
+    }
 }
 
 /// Whether somebody may see this request: reviewers see all, others those of their apps.
@@ -66,16 +101,37 @@ pub fn may_see_request(server: &Server, caller: &Caller, request: &Request) -> b
     let whole = Organisation { revision: 0 };
     let app = &request.charter.app;
     let own = request.submitted_by == *caller.email()
-        || [&app.developer, &app.owner, &app.second_owner].into_iter().flatten().any(|email| email == caller.email());
+        || [&app.developer, &app.owner, &app.second_owner]
+            .into_iter()
+            .flatten()
+            .any(|email| email == caller.email());
     own || may::<ReadQueue>(server, &caller.principal(), &whole, &NoContext, now)
 }
 
 /// Apps that somebody may see.
-pub async fn visible_apps(server: &Server, caller: &Caller, filter: &burgess_store::AppFilter) -> Result<Vec<Record>, Problem> {
+pub async fn visible_apps(
+    server: &Server,
+    caller: &Caller,
+    filter: &burgess_store::AppFilter,
+) -> Result<Vec<Record>, Problem> {
     let now = server.now()?;
-    let all = server.store.apps(filter).await.map_err(|e| Problem::internal(&e))?;
-    let inventory = permit::<ReadInventory>(server, &caller.principal(), &Organisation { revision: 0 }, &NoContext, now).is_ok();
-    Ok(all.into_iter().filter(|app| inventory || may_see(server, caller, app)).collect())
+    let all = server
+        .store
+        .apps(filter)
+        .await
+        .map_err(|e| Problem::internal(&e))?;
+    let inventory = permit::<ReadInventory>(
+        server,
+        &caller.principal(),
+        &Organisation { revision: 0 },
+        &NoContext,
+        now,
+    )
+    .is_ok();
+    Ok(all
+        .into_iter()
+        .filter(|app| inventory || may_see(server, caller, app))
+        .collect())
 }
 
 /// A strong entity tag of a revision (RFC 9110 §8.8.3).
@@ -89,9 +145,15 @@ pub fn etag(revision: u64) -> HeaderMap {
 
 /// The revision in `If-Match`, if there is one.
 pub fn if_match(headers: &HeaderMap) -> Result<Option<u64>, Problem> {
-    let Some(text) = headers.get(header::IF_MATCH).and_then(|v| v.to_str().ok()) else { return Ok(None) };
+    let Some(text) = headers.get(header::IF_MATCH).and_then(|v| v.to_str().ok()) else {
+        return Ok(None);
+    };
     let number = text.trim().trim_matches('"').parse().ok();
     number.map(Some).ok_or_else(|| {
-        Problem::new(StatusCode::PRECONDITION_FAILED, "IF_MATCH", format!("`{text}` is not an entity tag of this resource: read it again"))
+        Problem::new(
+            StatusCode::PRECONDITION_FAILED,
+            "IF_MATCH",
+            format!("`{text}` is not an entity tag of this resource: read it again"),
+        )
     })
 }

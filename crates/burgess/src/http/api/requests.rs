@@ -47,7 +47,10 @@ impl File {
         let bytes = base64::engine::general_purpose::STANDARD
             .decode(self.base64.trim())
             .map_err(|_| Problem::input("`base64` is not base64 (RFC 4648 §4)"))?;
-        Ok(Upload { file_name: self.file_name, bytes })
+        Ok(Upload {
+            file_name: self.file_name,
+            bytes,
+        })
     }
 }
 
@@ -65,20 +68,40 @@ pub fn charter_problem(errors: &CharterErrors) -> Problem {
     let mut problem = Problem::new(
         StatusCode::UNPROCESSABLE_ENTITY,
         "CHARTER_INVALID",
-        format!("{count} thing{} in the charter must be mended: {errors}", if count == 1 { "" } else { "s" }),
+        format!(
+            "{count} thing{} in the charter must be mended: {errors}",
+            if count == 1 { "" } else { "s" }
+        ),
     );
     problem.unmet = errors
         .0
         .iter()
-        .map(|e| Missing { control: format!("{}:{}", e.line, e.column), reason: e.to_string(), remedy: e.expected.clone() })
+        .map(|e| Missing {
+            control: format!("{}:{}", e.line, e.column),
+            reason: e.to_string(),
+            remedy: e.expected.clone(),
+        })
         .collect();
     problem
 }
 
-async fn submit(State(server): State<App>, Signed(caller): Signed, Json(ask): Json<Ask>) -> Result<(StatusCode, Json<Value>), Problem> {
+async fn submit(
+    State(server): State<App>,
+    Signed(caller): Signed,
+    Json(ask): Json<Ask>,
+) -> Result<(StatusCode, Json<Value>), Problem> {
     let charter = Charter::parse(&ask.charter).map_err(|e| charter_problem(&e))?;
     let artifact = ask.artifact.map(File::upload).transpose()?;
-    let request = intake::submit(&server, &caller, Handed { charter, artifact, readme: ask.readme }).await?;
+    let request = intake::submit(
+        &server,
+        &caller,
+        Handed {
+            charter,
+            artifact,
+            readme: ask.readme,
+        },
+    )
+    .await?;
     Ok((StatusCode::CREATED, Json(view(&request))))
 }
 
@@ -96,20 +119,45 @@ pub fn view(request: &Request) -> Value {
 }
 
 async fn list(State(server): State<App>, Signed(caller): Signed) -> Result<Json<Value>, Problem> {
-    let queue = server.store.queue().await.map_err(|e| Problem::internal(&e))?;
-    let items: Vec<Value> = queue.iter().filter(|r| may_see_request(&server, &caller, r)).map(view).collect();
+    let queue = server
+        .store
+        .queue()
+        .await
+        .map_err(|e| Problem::internal(&e))?;
+    let items: Vec<Value> = queue
+        .iter()
+        .filter(|r| may_see_request(&server, &caller, r))
+        .map(view)
+        .collect();
     Ok(Json(json!({ "items": items, "next": null })))
 }
 
 /// The request, if the asker may see it.
-pub async fn load(server: &Server, caller: &crate::operations::Caller, id: &str) -> Result<Request, Problem> {
+pub async fn load(
+    server: &Server,
+    caller: &crate::operations::Caller,
+    id: &str,
+) -> Result<Request, Problem> {
     let missing = || Problem::not_found("request", id);
     let parsed = RequestId::parse(id).map_err(|_| missing())?;
-    let request = server.store.request(&parsed).await.map_err(|e| Problem::internal(&e))?.ok_or_else(missing)?;
-    if may_see_request(server, caller, &request) { Ok(request) } else { Err(missing()) }
+    let request = server
+        .store
+        .request(&parsed)
+        .await
+        .map_err(|e| Problem::internal(&e))?
+        .ok_or_else(missing)?;
+    if may_see_request(server, caller, &request) {
+        Ok(request)
+    } else {
+        Err(missing())
+    }
 }
 
-async fn read(State(server): State<App>, Signed(caller): Signed, Path(id): Path<String>) -> Result<(HeaderMap, Json<Value>), Problem> {
+async fn read(
+    State(server): State<App>,
+    Signed(caller): Signed,
+    Path(id): Path<String>,
+) -> Result<(HeaderMap, Json<Value>), Problem> {
     let request = load(&server, &caller, &id).await?;
     Ok((etag(request.revision), Json(view(&request))))
 }
@@ -140,12 +188,20 @@ async fn decide(
         conditions: decide.conditions,
         revision: if_match(&headers)?,
     };
-    Ok(Json(view(&approve::decide(&server, &caller, &request.id, deciding).await?)))
+    Ok(Json(view(
+        &approve::decide(&server, &caller, &request.id, deciding).await?,
+    )))
 }
 
-async fn withdraw(State(server): State<App>, Signed(caller): Signed, Path(id): Path<String>) -> Result<Json<Value>, Problem> {
+async fn withdraw(
+    State(server): State<App>,
+    Signed(caller): Signed,
+    Path(id): Path<String>,
+) -> Result<Json<Value>, Problem> {
     let request = load(&server, &caller, &id).await?;
-    Ok(Json(view(&approve::withdraw(&server, &caller, &request.id).await?)))
+    Ok(Json(view(
+        &approve::withdraw(&server, &caller, &request.id).await?,
+    )))
 }
 
 #[derive(Deserialize)]
@@ -164,14 +220,27 @@ pub fn assessment_json(it: &Assessment) -> Value {
     })
 }
 
-async fn score(State(server): State<App>, Signed(_): Signed, Json(ask): Json<ScoreAsk>) -> Result<Json<Value>, Problem> {
+async fn score(
+    State(server): State<App>,
+    Signed(_): Signed,
+    Json(ask): Json<ScoreAsk>,
+) -> Result<Json<Value>, Problem> {
     let charter = Charter::parse(&ask.charter).map_err(|e| charter_problem(&e))?;
     let now = server.now()?;
-    let it = intake::assess_alone(&server, &charter, burgess_core::evidence::ArtifactFacts::default(), now);
+    let it = intake::assess_alone(
+        &server,
+        &charter,
+        burgess_core::evidence::ArtifactFacts::default(),
+        now,
+    );
     Ok(Json(assessment_json(&it)))
 }
 
-async fn inspect(State(server): State<App>, Signed(_): Signed, Json(file): Json<File>) -> Result<Json<Value>, Problem> {
+async fn inspect(
+    State(server): State<App>,
+    Signed(_): Signed,
+    Json(file): Json<File>,
+) -> Result<Json<Value>, Problem> {
     let verdict = verdict::on(&server, file.upload()?).await?;
     Ok(Json(json!({
         "facts": verdict.reading.facts, "risk": assessment_json(&verdict.assessment), "charter": verdict.draft,
