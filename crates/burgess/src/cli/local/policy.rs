@@ -2,12 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
-use burgess_core::policy::set::{DEFAULT_SCHEMA, POLICY_BYTES_MAX, PolicySet};
+use burgess_core::policy::{DEFAULT_SCHEMA, PolicySet};
 
 use super::reading;
 use crate::cli::PolicyVerb;
 use crate::cli::run::{Failure, Outcome, say};
 
+/// Most bytes of one file: what the rules take in all (`burgess_core::policy`).
+const POLICY_BYTES_MAX: u64 = 4_000_000;
 /// Most files in a policy folder: one per team of a large organisation.
 const FILES_MAX: usize = 1_000;
 
@@ -59,8 +61,7 @@ fn files(dir: &Path) -> Result<Vec<PathBuf>, Failure> {
 }
 
 fn text(path: &Path) -> Result<(String, String), Failure> {
-    let most = u64::try_from(POLICY_BYTES_MAX).unwrap_or(u64::MAX);
-    let bytes = reading::bytes(path, most)?;
+    let bytes = reading::bytes(path, POLICY_BYTES_MAX)?;
     let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let text = String::from_utf8(bytes).map_err(|_| Failure(format!("`{}` is not UTF-8 text", path.display())))?;
     Ok((name, text))

@@ -1,0 +1,118 @@
+//! `audit search`, `audit proof`, `audit export` against a server, and `audit verify`,
+//! which needs none: it checks a ledger's folder as `burgess-verify log` does.
+
+use std::fs::File;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+use burgess_ledger::{NoteVerifier, note, verify};
+
+use super::client::{self, Answer, id};
+use super::{show, wants_json};
+use crate::cli::run::{Failure, Outcome, say, wait};
+use crate::cli::{AuditVerb, Format};
+
+/// Bytes of a part of a log at most: one more than a bundle of 256 entries of 65,535 bytes,
+/// each with its length.
+const PART_BYTES_MAX: u64 = 256 * (2 + 65_535) + 1;
+/// A verifier key is one line.
+const KEY_BYTES_MAX: u64 = 4_096;
+/// Until witnesses cosign, the operator's signature is all there is.
+const NOT_WITNESSED: &str = "not witnessed, the operator could rewrite history";
+
+/// Runs one of them.
+pub(super) fn run(verb: AuditVerb) -> Outcome {
+    match verb {
+        AuditVerb::Search { text, app, actor, action, outcome, printing } => {
+            let query = query(&[("q", text), ("app", app), ("actor", actor), ("action", action), ("outcome", outcome)]);
+            let as_json = wants_json(printing.format)?;
+            wait(async move {
+                match client::signed_in()?.get(&format!("/api/v1/events?{query}")).await? {
+                    Answer::Yes(page) => show::answer(&page, as_json, show::events),
+                    Answer::No(problem) => show::refused(&problem, printing.format),
+                }
+            })
+        }
+        AuditVerb::Proof { event, out } => wait(proof(event, out)),
+        AuditVerb::Export { r#as, app } => wait(export(r#as, app)),
+        AuditVerb::Verify { dir, key } => verify(&dir, &key),
+    }
+}
+
+fn query(pairs: &[(&str, Option<String>)]) -> String {
+    let mut query = form_urlencoded::Serializer::new(String::new());
+    for (name, value) in pairs {
+        if let Some(value) = value {
+            query.append_pair(name, value);
+        }
+    }
+    query.finish()
+}
+
+async fn proof(event: String, out: Option<PathBuf>) -> Outcome {
+    let path = format!("/api/v1/events/{}/receipt", id(&event)?);
+    let bytes = match client::signed_in()?.download(&path).await? {
+        Ok(bytes) => bytes,
+        Err(problem) => return show::refused(&problem, Format::Text),
+    };
+    let out = out.unwrap_or_else(|| PathBuf::from(format!("{event}.receipt.json")));
+    std::fs::write(&out, &bytes).map_err(|e| Failure(format!("`{}` cannot be written: {e}", out.display())))?;
+    say(&format!("wrote {0}: check it with `burgess-verify proof {0} --key VKEY`\n", out.display()));
+    Ok(true)
+}
+
+async fn export(format: String, app: Option<String>) -> Outcome {
+    let query = query(&[("as", Some(format)), ("app", app)]);
+    match client::signed_in()?.download(&format!("/api/v1/events?{query}")).await? {
+        Ok(bytes) => {
+            say(&String::from_utf8_lossy(&bytes));
+            Ok(true)
+        }
+        Err(problem) => show::refused(&problem, Format::Text),
+    }
+}
+
+/// Checks every entry and every hash of a ledger under a key that comes from elsewhere.
+pub(super) fn verify(dir: &Path, key: &str) -> Outcome {
+    if !dir.is_dir() {
+        return Err(Failure(format!("`{}` is not a folder: name the shard's, as DATA/ledger/main", dir.display())));
+    }
+    let verifier = NoteVerifier::parse(&verifier_key(dir, key)?)?;
+    let mut read = |name: &str| part(&dir.join(name));
+    match verify::log(&mut read, &verifier, None) {
+        Ok(signed) => {
+            let tree = &signed.checkpoint;
+            let root = note::encode_base64(&tree.root);
+            say(&format!(
+                "the ledger holds: every entry and every hash fits what was signed\norigin {}\nsize   {}\nroot   {root}\n{NOT_WITNESSED}\n",
+                tree.origin, tree.size
+            ));
+            Ok(true)
+        }
+        Err(flaw) => {
+            let place = flaw.index.map(|index| format!(" (entry {index})")).unwrap_or_default();
+            say(&format!("the ledger does not hold: {}{place}: {}\n", flaw.file, flaw.what));
+            Ok(false)
+        }
+    }
+}
+
+/// The key itself, or from a file outside the folder: one from inside proves nothing.
+fn verifier_key(dir: &Path, key: &str) -> Result<String, Failure> {
+    let path = Path::new(key);
+    if !path.is_file() {
+        return if key.contains('+') { Ok(key.to_owned()) } else { Err(Failure(format!("`{key}` is neither a verifier key nor a file that holds one"))) };
+    }
+    if path.canonicalize()?.starts_with(dir.canonicalize()?) {
+        return Err(Failure(format!("the key `{key}` lies inside the ledger that it is to check, which proves nothing: get it from where the operator published it")));
+    }
+    let mut text = String::new();
+    File::open(path)?.take(KEY_BYTES_MAX).read_to_string(&mut text)?;
+    Ok(text.trim_end_matches('\n').to_owned())
+}
+
+fn part(path: &Path) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(PART_BYTES_MAX).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
