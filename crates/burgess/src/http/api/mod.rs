@@ -1,6 +1,7 @@
 //! `/api/v1/…`: the lifecycle for programs and the command line.
 
 pub mod apps;
+pub mod datasets;
 pub mod events;
 pub mod requests;
 
@@ -28,6 +29,7 @@ pub fn router(server: App) -> Router<App> {
         .route("/api/v1/session", post(begin_session))
         .route("/api/v1/datasets", get(datasets).post(register_dataset))
         .merge(apps::router())
+        .merge(datasets::router())
         .merge(requests::router())
         .merge(events::router())
         .layer(middleware::from_fn_with_state(server, idempotency::layer))
