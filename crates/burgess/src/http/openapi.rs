@@ -79,16 +79,6 @@ pub const OPERATIONS: &[Operation] = &[
         body: &[("link", "string")],
     },
     get("/api/v1/me", "who is signed in"),
-    get("/api/v1/datasets", "the dataset registry"),
-    post(
-        "/api/v1/datasets",
-        "register a dataset",
-        &[
-            ("name", "string"),
-            ("classification", "string"),
-            ("owner", "string"),
-        ],
-    ),
     post(
         "/api/v1/inspect",
         "what an export is and does",
@@ -174,16 +164,6 @@ pub const OPERATIONS: &[Operation] = &[
         "/api/v1/reviews/{id}/complete",
         "complete a periodic review",
         &[("outcome", "string"), ("note", "string")],
-    ),
-    get("/api/v1/datasets", "the dataset registry"),
-    post(
-        "/api/v1/datasets",
-        "register a dataset",
-        &[
-            ("name", "string"),
-            ("classification", "string"),
-            ("owner", "string"),
-        ],
     ),
     get("/api/v1/events", "search the trail"),
     Operation {

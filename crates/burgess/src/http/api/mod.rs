@@ -1,7 +1,6 @@
 //! `/api/v1/…`: the lifecycle for programs and the command line.
 
 pub mod apps;
-pub mod datasets;
 pub mod events;
 pub mod requests;
 
@@ -27,9 +26,7 @@ pub fn router(server: App) -> Router<App> {
     Router::new()
         .route("/api/v1/me", get(me))
         .route("/api/v1/session", post(begin_session))
-        .route("/api/v1/datasets", get(datasets).post(register_dataset))
         .merge(apps::router())
-        .merge(datasets::router())
         .merge(requests::router())
         .merge(events::router())
         .layer(middleware::from_fn_with_state(server, idempotency::layer))
@@ -55,25 +52,6 @@ async fn begin_session(
     let secret = link.link.rsplit('/').next().unwrap_or_default();
     let session = session::redeem(&server, secret).await?;
     Ok(Json(json!({ "session": session })))
-}
-
-async fn datasets(State(server): State<App>, Signed(_): Signed) -> Result<Json<Value>, Problem> {
-    let all = server
-        .store
-        .datasets()
-        .await
-        .map_err(|e| Problem::internal(&e))?;
-    let items: Vec<_> = all.into_iter().map(|it| it.record).collect();
-    Ok(Json(json!({ "items": items, "next": null })))
-}
-
-async fn register_dataset(
-    State(server): State<App>,
-    Signed(caller): Signed,
-    Json(dataset): Json<burgess_core::intake::Dataset>,
-) -> Result<StatusCode, Problem> {
-    crate::operations::datasets::register(&server, &caller, dataset).await?;
-    Ok(StatusCode::NO_CONTENT)
 }
 
 /// Whether somebody may see this app.
