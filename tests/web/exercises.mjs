@@ -88,7 +88,8 @@ export const tamper = async (verifier, data, said) => {
       const file = path.join(folder, "tile", "entries", name);
       if ((await stat(file)).isFile()) { bundles.push(file); }
     }
-    const victim = bundles.sort().at(-1);
+    // Narrower ones are left over from earlier checkpoints; the newest needs the widest.
+    const victim = bundles.sort((a, b) => a.localeCompare(b, "en", { numeric: true })).at(-1);
     const bytes = await readFile(victim);
     bytes[bytes.length >> 1] ^= 1;
     await writeFile(victim, bytes);

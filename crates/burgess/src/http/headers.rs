@@ -27,7 +27,8 @@ pub async fn harden(request: Request, next: Next) -> Response {
     };
     set("content-security-policy", CONTENT_SECURITY_POLICY);
     set("x-content-type-options", "nosniff");
-    set("referrer-policy", "no-referrer");
+    // With no referrer at all, browsers call the origin of our own forms `null`.
+    set("referrer-policy", "same-origin");
     set("cross-origin-opener-policy", "same-origin");
     set("cross-origin-resource-policy", "same-origin");
     set(

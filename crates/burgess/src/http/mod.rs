@@ -43,11 +43,11 @@ pub fn router(server: App) -> Router {
         .merge(crate::web::router(Arc::clone(&server)))
         .merge(assets::router())
         .fallback(missing)
+        .layer(middleware::from_fn_with_state(listen, headers::same_origin))
         .layer(middleware::from_fn_with_state(
             Arc::clone(&server),
             crate::web::problem_pages,
         ))
-        .layer(middleware::from_fn_with_state(listen, headers::same_origin))
         .layer(middleware::from_fn(headers::harden))
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .with_state(server)

@@ -229,7 +229,10 @@ async fn one(
             ),
             ("Unit", app.unit.clone()),
         ],
-        request: newest.map(|r| r.id.to_string()).unwrap_or_default(),
+        request: newest
+            .filter(|r| api::may_see_request(&server, &caller, r))
+            .map(|r| r.id.to_string())
+            .unwrap_or_default(),
     };
     page(&template)
 }
