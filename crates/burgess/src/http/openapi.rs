@@ -165,6 +165,16 @@ pub const OPERATIONS: &[Operation] = &[
         "complete a periodic review",
         &[("outcome", "string"), ("note", "string")],
     ),
+    get("/api/v1/datasets", "the dataset registry"),
+    post(
+        "/api/v1/datasets",
+        "register a dataset",
+        &[
+            ("name", "string"),
+            ("classification", "string"),
+            ("owner", "string"),
+        ],
+    ),
     get("/api/v1/events", "search the trail"),
     Operation {
         method: "post",

@@ -1,6 +1,7 @@
 //! `/api/v1/…`: the lifecycle for programs and the command line.
 
 pub mod apps;
+pub mod datasets;
 pub mod events;
 pub mod requests;
 
@@ -27,6 +28,7 @@ pub fn router(server: App) -> Router<App> {
         .route("/api/v1/me", get(me))
         .route("/api/v1/session", post(begin_session))
         .merge(apps::router())
+        .merge(datasets::router())
         .merge(requests::router())
         .merge(events::router())
         .layer(middleware::from_fn_with_state(server, idempotency::layer))
