@@ -114,7 +114,7 @@ pub fn customer(number: usize) -> Value {
         "email": format!("{}.{}{}@mail.example", first.to_lowercase(), last.to_lowercase(), number),
         "city": city,
         "iban": iban(number),
-        "segment": if number % 3 == 0 { "key account" } else { "standard" },
+        "segment": if number.is_multiple_of(3) { "key account" } else { "standard" },
     })
 }
 

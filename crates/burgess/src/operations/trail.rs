@@ -34,6 +34,25 @@ pub async fn search(server: &Server, caller: &Caller, query: &Query) -> Result<P
     Ok(page)
 }
 
+/// Events of one app, for whoever may see that app (which the caller has asked); personal
+/// values are closed unless they may be opened.
+pub async fn of_app(server: &Server, caller: &Caller, query: &Query) -> Result<Page, Problem> {
+    if query.app.is_none() {
+        return Err(Problem::input(
+            "which app? an app's events are asked for by its id",
+        ));
+    }
+    let mut page = server
+        .trail
+        .search(query)
+        .await
+        .map_err(|e| Problem::internal(&e))?;
+    if !may_open(server, caller) {
+        page.rows.iter_mut().for_each(close);
+    }
+    Ok(page)
+}
+
 /// Whether somebody may see personal values.
 pub fn may_open(server: &Server, caller: &Caller) -> bool {
     may::<ReadEntries>(

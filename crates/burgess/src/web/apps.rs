@@ -7,9 +7,10 @@ use axum::routing::{get, post};
 use axum::{Form, Router};
 use burgess_core::app::Environment;
 use burgess_core::policy::action::{
-    AttachArtifact, DeploySandbox, DeployStaging, IssueCredential, PromoteProduction, Rollback,
+    AttachArtifact, DeploySandbox, DeployStaging, IssueCredential, PromoteProduction, ReadTrail,
+    Rollback,
 };
-use burgess_core::policy::facts::{InEnvironment, NoContext};
+use burgess_core::policy::facts::{InEnvironment, NoContext, Organisation};
 use burgess_store::Dossier;
 use burgess_trail::Query as TrailQuery;
 use serde::Deserialize;
@@ -87,6 +88,7 @@ struct AppPage {
     credentials: Vec<CredentialRow>,
     may_connect: bool,
     events: Vec<EventRow>,
+    may_trail: bool,
     charter: String,
     version: String,
     charter_digest: String,
@@ -122,7 +124,14 @@ async fn one(
         limit: 30,
         ..TrailQuery::default()
     };
-    let events = match trail::search(&server, &caller, &query).await {
+    let may_trail = may::<ReadTrail>(
+        &server,
+        &caller.principal(),
+        &Organisation { revision: 0 },
+        &NoContext,
+        now,
+    );
+    let events = match trail::of_app(&server, &caller, &query).await {
         Ok(page) => page
             .rows
             .iter()
@@ -208,16 +217,16 @@ async fn one(
             now,
         ),
         events,
+        may_trail,
         charter: newest.map(|r| r.charter.to_toml()).unwrap_or_default(),
         version: app.version.clone(),
         charter_digest: newest
             .map(|r| r.charter_digest.to_string())
             .unwrap_or_default(),
         may_retire: retire::may_retire(&server, &caller, &dossier, now),
-        verdict: assessed.map_or_else(
-            || view::no_verdict(),
-            |a| view::verdict(&a.score, &a.route, &a.path, Vec::new()),
-        ),
+        verdict: assessed.map_or_else(view::no_verdict, |a| {
+            view::verdict(&a.score, &a.route, &a.path, Vec::new())
+        }),
         people: vec![
             ("Developer", app.developer.to_string()),
             ("Owner", app.owner.to_string()),

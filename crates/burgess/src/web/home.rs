@@ -193,10 +193,13 @@ pub struct Draft {
 /// Drafts kept at most; the oldest makes way. Each may hold an export of 50 MB, so few.
 const DRAFTS_MAX: usize = 8;
 
+/// The last number given, and the drafts by number, each with its owner.
+type Held = (u64, BTreeMap<u64, (String, Draft)>);
+
 /// Drafts between the verdict and the form, in memory: losing one costs a second drop.
 #[derive(Debug, Default)]
 pub struct Drafts {
-    held: Mutex<(u64, BTreeMap<u64, (String, Draft)>)>,
+    held: Mutex<Held>,
 }
 
 impl Drafts {

@@ -201,19 +201,19 @@ async fn alerts(State(server): State<App>, Signed(caller): Signed) -> Result<Res
                 .reviews
                 .iter()
                 .find(|it| it.record.completed.is_none());
-            if let Some(open) = open.filter(|_| alert.record.kind == "review_due") {
-                if may::<CompleteReview>(&server, &caller.principal(), &facts, &NoContext, now) {
-                    let href = format!("/reviews/{}/complete", open.record.id);
-                    acts.push(Act::new(
-                        href,
-                        "All is well",
-                        "second",
-                        &[
-                            ("outcome", "continue"),
-                            ("note", "looked at from the alerts page"),
-                        ],
-                    ));
-                }
+            if let Some(open) = open.filter(|_| alert.record.kind == "review_due")
+                && may::<CompleteReview>(&server, &caller.principal(), &facts, &NoContext, now)
+            {
+                let href = format!("/reviews/{}/complete", open.record.id);
+                acts.push(Act::new(
+                    href,
+                    "All is well",
+                    "second",
+                    &[
+                        ("outcome", "continue"),
+                        ("note", "looked at from the alerts page"),
+                    ],
+                ));
             }
             shown.push((
                 alert.record.raised_at,
