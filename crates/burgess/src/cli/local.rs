@@ -29,8 +29,16 @@ pub fn run(verb: Verb) -> Outcome {
         Verb::Inspect { path, printing } => inspect::run(&path, printing.format),
         Verb::Charter(verb) => charter::run(verb),
         Verb::Risk { file, printing } => risk::run(&file, printing.format),
-        Verb::Check { path, advisories, printing } => check::run(&path, advisories.as_deref(), printing.format),
-        Verb::Scan { path, advisories, printing } => scan::run(&path, &advisories, printing.format),
+        Verb::Check {
+            path,
+            advisories,
+            printing,
+        } => check::run(&path, advisories.as_deref(), printing.format),
+        Verb::Scan {
+            path,
+            advisories,
+            printing,
+        } => scan::run(&path, &advisories, printing.format),
         Verb::Sbom { path, format } => sbom::run(&path, format),
         Verb::Dlp(verb) => dlp::run(verb),
         Verb::Policy(verb) => policy::run(verb),
@@ -49,7 +57,12 @@ struct World {
 impl World {
     fn here() -> Result<Self, Failure> {
         let ambient = Ambient::behind(Span::ZERO);
-        Ok(Self { catalogue: Catalogue::built_in()?, rubric: Rubric::published()?, now: ambient.now(), serial: ambient.uuid()? })
+        Ok(Self {
+            catalogue: Catalogue::built_in()?,
+            rubric: Rubric::published()?,
+            now: ambient.now(),
+            serial: ambient.uuid()?,
+        })
     }
 }
 
@@ -64,8 +77,13 @@ fn wants_json(verb: &str, format: Format) -> Result<bool, Failure> {
 
 fn no_format(verb: &str, format: Format, choices: &str) -> Failure {
     use clap::ValueEnum as _;
-    let name = format.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default();
-    Failure(format!("`{name}` is not a format of `{verb}`: choose {choices}"))
+    let name = format
+        .to_possible_value()
+        .map(|value| value.get_name().to_owned())
+        .unwrap_or_default();
+    Failure(format!(
+        "`{name}` is not a format of `{verb}`: choose {choices}"
+    ))
 }
 
 fn say_json(value: &Value) -> Result<(), Failure> {
@@ -77,7 +95,11 @@ fn say_json(value: &Value) -> Result<(), Failure> {
 fn shown(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
-        if c.is_control() { out.extend(c.escape_default()) } else { out.push(c) }
+        if c.is_control() {
+            out.extend(c.escape_default())
+        } else {
+            out.push(c)
+        }
     }
     out
 }

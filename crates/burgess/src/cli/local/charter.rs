@@ -29,7 +29,14 @@ fn draft(path: &Path) -> Outcome {
     let facts = inspect::facts(&reading::path(path)?)?;
     let by_name = |name: &str| world.catalogue.find(name).map(|c| c.id.clone());
     let by_host = |host: &str| world.catalogue.by_host(host).map(|c| c.id.clone());
-    say(&charter_draft(&facts, &Given::default(), &Lookup { by_name: &by_name, by_host: &by_host }));
+    say(&charter_draft(
+        &facts,
+        &Given::default(),
+        &Lookup {
+            by_name: &by_name,
+            by_host: &by_host,
+        },
+    ));
     Ok(true)
 }
 
@@ -40,7 +47,9 @@ fn check(file: &Path, format: Format) -> Outcome {
         Ok(charter) => {
             if as_json {
                 let digest = charter.digest();
-                say_json(&json!({ "valid": true, "errors": [], "missing": charter.missing(), "digest": digest }))?;
+                say_json(
+                    &json!({ "valid": true, "errors": [], "missing": charter.missing(), "digest": digest }),
+                )?;
             } else {
                 say(&valid(file, &charter));
             }
@@ -48,7 +57,9 @@ fn check(file: &Path, format: Format) -> Outcome {
         }
         Err(NoCharter::Wrong(errors)) => {
             if as_json {
-                say_json(&json!({ "valid": false, "errors": errors.0, "missing": [], "digest": null }))?;
+                say_json(
+                    &json!({ "valid": false, "errors": errors.0, "missing": [], "digest": null }),
+                )?;
             } else {
                 say(&wrong(file, &errors));
             }
@@ -61,7 +72,11 @@ fn check(file: &Path, format: Format) -> Outcome {
 fn valid(file: &Path, charter: &Charter) -> String {
     let mut out = format!("{}: valid, digest {}\n", file.display(), charter.digest());
     for missing in charter.missing() {
-        let _infallible = writeln!(out, "  still missing: {}: {}", missing.field, missing.remedy);
+        let _infallible = writeln!(
+            out,
+            "  still missing: {}: {}",
+            missing.field, missing.remedy
+        );
     }
     out
 }
@@ -69,7 +84,12 @@ fn valid(file: &Path, charter: &Charter) -> String {
 fn wrong(file: &Path, errors: &CharterErrors) -> String {
     let mut out = String::new();
     for error in &errors.0 {
-        let _infallible = writeln!(out, "{}: {}", file.display(), super::shown(&error.to_string()));
+        let _infallible = writeln!(
+            out,
+            "{}: {}",
+            file.display(),
+            super::shown(&error.to_string())
+        );
     }
     out
 }

@@ -41,17 +41,35 @@ struct Checked {
 pub(super) fn run(path: &Path, advisories: Option<&Path>, format: Format) -> Outcome {
     let as_json = wants_json("check", format)?;
     let world = World::here()?;
-    let database = advisories.map(scan::database).transpose()?.unwrap_or_default();
+    let database = advisories
+        .map(scan::database)
+        .transpose()?
+        .unwrap_or_default();
     let checked = check(&world, reading::path(path)?, &database)?;
     let good = checked.is_good();
-    if as_json { say_json(&checked.to_json(good))? } else { say(&checked.text(good)) }
+    if as_json {
+        say_json(&checked.to_json(good))?
+    } else {
+        say(&checked.text(good))
+    }
     Ok(good)
 }
 
 fn check(world: &World, read: Read, database: &Database) -> Result<Checked, Failure> {
     let packages = package_findings(&scan::scan(&read, database));
-    let Read { tree, name, left_out } = read;
-    let reading = evidence::read_tree(tree, &name, &world.catalogue, database, world.serial, world.now)?;
+    let Read {
+        tree,
+        name,
+        left_out,
+    } = read;
+    let reading = evidence::read_tree(
+        tree,
+        &name,
+        &world.catalogue,
+        database,
+        world.serial,
+        world.now,
+    )?;
     let (charter, mut findings) = charter(&reading);
     let (readme, more) = read_me(&reading, charter.as_ref().is_some_and(timing_declared));
     findings.extend(more);
@@ -66,12 +84,23 @@ fn check(world: &World, read: Read, database: &Database) -> Result<Checked, Fail
         assessment = Some(it);
     }
     findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
-    Ok(Checked { charter, readme, reading, assessment, findings, left_out })
+    Ok(Checked {
+        charter,
+        readme,
+        reading,
+        assessment,
+        findings,
+        left_out,
+    })
 }
 
 /// What the rules would see of this folder if it was handed in.
 fn seen(reading: &Reading, readme: Option<ReadmeEvidence>) -> Result<Evidence, Failure> {
-    let has_app = reading.tree.files.keys().any(|path| path != CHARTER && !path.eq_ignore_ascii_case(README));
+    let has_app = reading
+        .tree
+        .files
+        .keys()
+        .any(|path| path != CHARTER && !path.eq_ignore_ascii_case(README));
     let sbom = Digest::of(&serde_json::to_vec(&reading.sbom)?);
     Ok(Evidence {
         artifact: has_app.then_some(reading.digest.normalised),
@@ -88,26 +117,58 @@ fn seen(reading: &Reading, readme: Option<ReadmeEvidence>) -> Result<Evidence, F
 /// The findings of the scan; what was not looked up can be, with an option of this verb.
 fn package_findings(scanned: &scan::Scanned) -> Vec<Finding> {
     let mut findings = scanned.findings();
-    for finding in findings.iter_mut().filter(|finding| finding.rule == "sca.no-advisories") {
-        finding.remedy = "check again with `--advisories` and a folder of OSV archives (osv.dev)".to_owned();
+    for finding in findings
+        .iter_mut()
+        .filter(|finding| finding.rule == "sca.no-advisories")
+    {
+        finding.remedy =
+            "check again with `--advisories` and a folder of OSV archives (osv.dev)".to_owned();
     }
     findings
 }
 
-fn finding(rule: &str, severity: Severity, file: &str, message: impl Into<String>, remedy: impl Into<String>) -> Finding {
-    Finding { rule: rule.to_owned(), severity, file: file.to_owned(), pointer: String::new(), message: message.into(), remedy: remedy.into() }
+fn finding(
+    rule: &str,
+    severity: Severity,
+    file: &str,
+    message: impl Into<String>,
+    remedy: impl Into<String>,
+) -> Finding {
+    Finding {
+        rule: rule.to_owned(),
+        severity,
+        file: file.to_owned(),
+        pointer: String::new(),
+        message: message.into(),
+        remedy: remedy.into(),
+    }
 }
 
 fn charter(reading: &Reading) -> (Option<Charter>, Vec<Finding>) {
     let Some(bytes) = reading.tree.files.get(CHARTER) else {
         let remedy = "draft one with `burgess charter draft` and fill in its questions";
-        return (None, vec![finding("charter.none", Severity::Error, CHARTER, "the folder has no charter", remedy)]);
+        return (
+            None,
+            vec![finding(
+                "charter.none",
+                Severity::Error,
+                CHARTER,
+                "the folder has no charter",
+                remedy,
+            )],
+        );
     };
     match Charter::parse_bytes(bytes) {
         Ok(charter) => {
             let missing = charter.missing();
             let missing = missing.iter().map(|it| {
-                finding("charter.missing", Severity::Warning, CHARTER, format!("the charter does not say `{}`", it.field), it.remedy)
+                finding(
+                    "charter.missing",
+                    Severity::Warning,
+                    CHARTER,
+                    format!("the charter does not say `{}`", it.field),
+                    it.remedy,
+                )
             });
             let missing = missing.collect();
             (Some(charter), missing)
@@ -115,7 +176,13 @@ fn charter(reading: &Reading) -> (Option<Charter>, Vec<Finding>) {
         Err(errors) => {
             let wrong = errors.0.iter().map(|error| Finding {
                 pointer: format!("{}:{}", error.line, error.column),
-                ..finding("charter.invalid", Severity::Error, CHARTER, error.to_string(), "mend it, then check again")
+                ..finding(
+                    "charter.invalid",
+                    Severity::Error,
+                    CHARTER,
+                    error.to_string(),
+                    "mend it, then check again",
+                )
             });
             (None, wrong.collect())
         }
@@ -123,16 +190,41 @@ fn charter(reading: &Reading) -> (Option<Charter>, Vec<Finding>) {
 }
 
 fn read_me(reading: &Reading, timing_declared: bool) -> (Option<ReadmeEvidence>, Vec<Finding>) {
-    let found = reading.tree.files.iter().find(|(path, _)| path.eq_ignore_ascii_case(README));
+    let found = reading
+        .tree
+        .files
+        .iter()
+        .find(|(path, _)| path.eq_ignore_ascii_case(README));
     let Some((path, bytes)) = found else {
         let remedy = "write one with the sections of the template, which the console offers at /forms/README.template.md";
-        return (None, vec![finding("readme.none", Severity::Error, README, "the folder has no README", remedy)]);
+        return (
+            None,
+            vec![finding(
+                "readme.none",
+                Severity::Error,
+                README,
+                "the folder has no README",
+                remedy,
+            )],
+        );
     };
     let Ok(text) = std::str::from_utf8(bytes) else {
-        return (None, vec![finding("readme.not-text", Severity::Error, path, "the README is not UTF-8 text", "save it as UTF-8")]);
+        return (
+            None,
+            vec![finding(
+                "readme.not-text",
+                Severity::Error,
+                path,
+                "the README is not UTF-8 text",
+                "save it as UTF-8",
+            )],
+        );
     };
     let mut findings = readme::lint(text, timing_declared).findings;
-    for finding in findings.iter_mut().filter(|finding| finding.file.is_empty()) {
+    for finding in findings
+        .iter_mut()
+        .filter(|finding| finding.file.is_empty())
+    {
         finding.file.clone_from(path);
     }
     (Some(evidence::readme(text, timing_declared)), findings)
@@ -142,31 +234,69 @@ fn read_me(reading: &Reading, timing_declared: bool) -> (Option<ReadmeEvidence>,
 fn undeclared(charter: &Charter, reading: &Reading, world: &World) -> Vec<Finding> {
     let mut findings = Vec::new();
     let shown = &reading.shown;
-    for id in shown.connectors.iter().filter(|id| charter.connector(id).is_none()) {
-        let message = format!("the app uses the connector `{id}`, which the charter does not declare");
-        let remedy = format!("add a [[connector]] with id = \"{id}\", its methods, scopes and flows");
-        findings.push(finding("charter.undeclared-connector", Severity::Error, CHARTER, message, remedy));
+    for id in shown
+        .connectors
+        .iter()
+        .filter(|id| charter.connector(id).is_none())
+    {
+        let message =
+            format!("the app uses the connector `{id}`, which the charter does not declare");
+        let remedy =
+            format!("add a [[connector]] with id = \"{id}\", its methods, scopes and flows");
+        findings.push(finding(
+            "charter.undeclared-connector",
+            Severity::Error,
+            CHARTER,
+            message,
+            remedy,
+        ));
     }
     for host in &shown.external_hosts {
         // `env:NAME` and the like: which host it is shows at run time, and the gateway looks then.
-        let named = host.contains('.') && !host.starts_with("env:") && !host.starts_with("computed:");
+        let named =
+            host.contains('.') && !host.starts_with("env:") && !host.starts_with("computed:");
         if named && !declares_host(charter, world, host) {
-            let message = format!("the app calls `{host}`, which no connector of the charter covers");
+            let message =
+                format!("the app calls `{host}`, which no connector of the charter covers");
             let remedy = "declare the connector it belongs to, with its hosts for each environment";
-            findings.push(finding("charter.undeclared-host", Severity::Error, CHARTER, message, remedy));
+            findings.push(finding(
+                "charter.undeclared-host",
+                Severity::Error,
+                CHARTER,
+                message,
+                remedy,
+            ));
         }
     }
-    if let Some(data) = shown.data.filter(|data| charter.classification().is_none_or(|claimed| claimed < *data)) {
-        let message = format!("the app shows data that is usually {data}; the charter claims less, and the higher counts");
+    if let Some(data) = shown.data.filter(|data| {
+        charter
+            .classification()
+            .is_none_or(|claimed| claimed < *data)
+    }) {
+        let message = format!(
+            "the app shows data that is usually {data}; the charter claims less, and the higher counts"
+        );
         let remedy = format!("declare the {data} data in [[data]], or take it out of the app");
-        findings.push(finding("charter.understated-data", Severity::Note, CHARTER, message, remedy));
+        findings.push(finding(
+            "charter.understated-data",
+            Severity::Note,
+            CHARTER,
+            message,
+            remedy,
+        ));
     }
     findings
 }
 
 fn declares_host(charter: &Charter, world: &World, host: &str) -> bool {
-    let catalogued = world.catalogue.by_host(host).is_some_and(|connector| charter.connector(&connector.id).is_some());
-    let mut own = charter.connector.iter().flat_map(|connector| connector.hosts.values().flatten());
+    let catalogued = world
+        .catalogue
+        .by_host(host)
+        .is_some_and(|connector| charter.connector(&connector.id).is_some());
+    let mut own = charter
+        .connector
+        .iter()
+        .flat_map(|connector| connector.hosts.values().flatten());
     catalogued || own.any(|pattern| burgess_core::connector::host_matches(pattern, host))
 }
 
@@ -177,21 +307,33 @@ fn controls(it: &Assessment) -> Vec<Finding> {
         .missing_for_approval()
         .filter(|control| !told.contains(&control.id.as_str()))
         .filter_map(|control| {
-            let Status::Unmet { reason, remedy } = &control.status else { return None };
-            Some(finding(&format!("control.{}", control.id.as_str()), Severity::Error, CHARTER, reason, remedy))
+            let Status::Unmet { reason, remedy } = &control.status else {
+                return None;
+            };
+            Some(finding(
+                &format!("control.{}", control.id.as_str()),
+                Severity::Error,
+                CHARTER,
+                reason,
+                remedy,
+            ))
         })
         .collect()
 }
 
 impl Checked {
     fn is_good(&self) -> bool {
-        self.findings.iter().all(|finding| finding.severity < Severity::Warning)
+        self.findings
+            .iter()
+            .all(|finding| finding.severity < Severity::Warning)
     }
 
     /// Unmet controls that are asked for at a gate, not before asking.
     fn later(&self) -> Vec<&Control> {
         let controls = self.assessment.iter().flat_map(|it| it.controls.unmet());
-        controls.filter(|control| !control.id.counts_for_approval()).collect()
+        controls
+            .filter(|control| !control.id.counts_for_approval())
+            .collect()
     }
 
     fn to_json(&self, good: bool) -> Value {
@@ -216,7 +358,11 @@ impl Checked {
     }
 
     fn components(&self) -> usize {
-        self.reading.sbom.get("components").and_then(Value::as_array).map_or(0, Vec::len)
+        self.reading
+            .sbom
+            .get("components")
+            .and_then(Value::as_array)
+            .map_or(0, Vec::len)
     }
 
     fn text(&self, good: bool) -> String {
@@ -225,12 +371,29 @@ impl Checked {
         if let Some(charter) = &self.charter {
             let _infallible = writeln!(out, "{} {}", charter.id.as_str(), charter.version);
         }
-        let _infallible = writeln!(out, "platform {}, can {}", facts.platform, if facts.capabilities.is_empty() { "nothing of note".to_owned() } else { super::shown(&facts.capabilities.join(", ")) });
+        let _infallible = writeln!(
+            out,
+            "platform {}, can {}",
+            facts.platform,
+            if facts.capabilities.is_empty() {
+                "nothing of note".to_owned()
+            } else {
+                super::shown(&facts.capabilities.join(", "))
+            }
+        );
         let _infallible = writeln!(out, "bill of materials: {} components", self.components());
         if let Some(it) = &self.assessment {
-            let _infallible = writeln!(out, "score {}, {} risk, route {}", it.score.score, it.score.band, it.route.lane.as_str());
+            let _infallible = writeln!(
+                out,
+                "score {}, {} risk, route {}",
+                it.score.score,
+                it.score.band,
+                it.route.lane.as_str()
+            );
         }
-        self.left_out.iter().for_each(|note| out.push_str(&format!("note: {}\n", super::shown(note))));
+        self.left_out
+            .iter()
+            .for_each(|note| out.push_str(&format!("note: {}\n", super::shown(note))));
         if !self.findings.is_empty() {
             let _infallible = write!(out, "\nfindings\n{}", scan::list(&self.findings));
         }
@@ -243,7 +406,11 @@ impl Checked {
                 let _infallible = writeln!(out, "  {reason}\n           {remedy}");
             }
         }
-        out.push_str(if good { "\nnothing to mend before asking\n" } else { "\nmend these before asking\n" });
+        out.push_str(if good {
+            "\nnothing to mend before asking\n"
+        } else {
+            "\nmend these before asking\n"
+        });
         out
     }
 }

@@ -47,11 +47,19 @@ fn scan(files: &[PathBuf], raw: bool, format: Format) -> Outcome {
         Format::Text => true,
         other => return Err(no_format("dlp scan", other, "jsonl or text")),
     };
-    let mut printer = Printer { scanner: Scanner::default(), as_text, out: String::new(), found: false };
+    let mut printer = Printer {
+        scanner: Scanner::default(),
+        as_text,
+        out: String::new(),
+        found: false,
+    };
     for path in files {
         if raw {
             let bytes = reading::bytes(path, RAW_BYTES_MAX)?;
-            printer.one(&path.display().to_string(), &String::from_utf8_lossy(&bytes))?;
+            printer.one(
+                &path.display().to_string(),
+                &String::from_utf8_lossy(&bytes),
+            )?;
         } else {
             lines(path, &mut printer)?;
         }
@@ -69,22 +77,36 @@ fn lines(path: &Path, printer: &mut Printer) -> Result<(), Failure> {
     let mut number = 0u64;
     loop {
         let mut line = Vec::new();
-        let length = reader.by_ref().take(LINE_BYTES_MAX).read_until(b'\n', &mut line).map_err(failed)?;
+        let length = reader
+            .by_ref()
+            .take(LINE_BYTES_MAX)
+            .read_until(b'\n', &mut line)
+            .map_err(failed)?;
         if length == 0 {
             return Ok(());
         }
         number = number.saturating_add(1);
         let place = format!("{}:{number}", path.display());
         if u64::try_from(length).unwrap_or(u64::MAX) >= LINE_BYTES_MAX {
-            return Err(Failure(format!("{place}: the line is longer than {LINE_BYTES_MAX} bytes: scan the file with --raw")));
+            return Err(Failure(format!(
+                "{place}: the line is longer than {LINE_BYTES_MAX} bytes: scan the file with --raw"
+            )));
         }
         if line.iter().all(u8::is_ascii_whitespace) {
             continue;
         }
         printer.flush();
-        let whole = |error: String| Failure(format!("{place}: {error}: write one JSON object with a `text` key on each line, or use --raw"));
-        let value: Value = serde_json::from_slice(&line).map_err(|e| whole(format!("not JSON ({e})")))?;
-        let text = value.get("text").and_then(Value::as_str).ok_or_else(|| whole("no `text` key with a string".to_owned()))?;
+        let whole = |error: String| {
+            Failure(format!(
+                "{place}: {error}: write one JSON object with a `text` key on each line, or use --raw"
+            ))
+        };
+        let value: Value =
+            serde_json::from_slice(&line).map_err(|e| whole(format!("not JSON ({e})")))?;
+        let text = value
+            .get("text")
+            .and_then(Value::as_str)
+            .ok_or_else(|| whole("no `text` key with a string".to_owned()))?;
         printer.one(&place, text)?;
     }
 }
@@ -92,16 +114,32 @@ fn lines(path: &Path, printer: &mut Printer) -> Result<(), Failure> {
 impl Printer {
     fn one(&mut self, place: &str, text: &str) -> Result<(), Failure> {
         let result = cli_spans(&self.scanner, text);
-        let spans = result.get("spans").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+        let spans = result
+            .get("spans")
+            .and_then(Value::as_array)
+            .map(Vec::as_slice)
+            .unwrap_or_default();
         self.found = self.found || !spans.is_empty();
         if !self.as_text {
             writeln!(self.out, "{result}")?;
             return Ok(());
         }
         for span in spans {
-            let field = |key: &str| span.get(key).map(Value::to_string).unwrap_or_default().replace('"', "");
+            let field = |key: &str| {
+                span.get(key)
+                    .map(Value::to_string)
+                    .unwrap_or_default()
+                    .replace('"', "")
+            };
             let (start, end) = (field("start"), field("end"));
-            writeln!(self.out, "{place}: {start}..{end} {} ({}, {}, score {})", field("type"), field("class"), field("grade"), field("score"))?;
+            writeln!(
+                self.out,
+                "{place}: {start}..{end} {} ({}, {}, score {})",
+                field("type"),
+                field("class"),
+                field("grade"),
+                field("score")
+            )?;
         }
         Ok(())
     }
@@ -119,7 +157,13 @@ fn explain() -> String {
     let mut out = String::from("What is looked for\n");
     for kind in Kind::ALL {
         let (name, class) = (kind.name(), kind.class());
-        let _infallible = writeln!(out, "  {name:<24} {:<10} {}; counts as {} in a charter", class.as_str(), kind.plural(), class.classification());
+        let _infallible = writeln!(
+            out,
+            "  {name:<24} {:<10} {}; counts as {} in a charter",
+            class.as_str(),
+            kind.plural(),
+            class.classification()
+        );
     }
     let _infallible = write!(
         out,

@@ -21,11 +21,18 @@ pub(super) fn run(path: &Path, format: Format) -> Outcome {
     if as_json {
         let mut value = serde_json::to_value(&facts)?;
         if let Some(object) = value.as_object_mut() {
-            object.insert("digest".to_owned(), json!({ "normalised": digest.normalised, "raw": digest.raw }));
+            object.insert(
+                "digest".to_owned(),
+                json!({ "normalised": digest.normalised, "raw": digest.raw }),
+            );
         }
         say_json(&value)?;
     } else {
-        say(&format!("{}digest        {}\n", text(&facts), digest.normalised));
+        say(&format!(
+            "{}digest        {}\n",
+            text(&facts),
+            digest.normalised
+        ));
     }
     Ok(true)
 }
@@ -40,7 +47,11 @@ pub(super) fn facts(read: &Read) -> Result<Facts, Failure> {
 /// The facts for people: one line for each kind, then where the secrets stand, then notes.
 fn text(facts: &Facts) -> String {
     let triggers: Vec<String> = facts.triggers.iter().map(ToString::to_string).collect();
-    let name = if facts.name.is_empty() { "(no name)".to_owned() } else { shown(&facts.name) };
+    let name = if facts.name.is_empty() {
+        "(no name)".to_owned()
+    } else {
+        shown(&facts.name)
+    };
     let mut out = format!("{name}\nplatform      {}\n", facts.platform);
     let lists = [
         ("started by", &triggers),
@@ -61,7 +72,16 @@ fn text(facts: &Facts) -> String {
     }
     line(&mut out, "secrets", &facts.secrets_inline.to_string());
     for secret in &facts.secrets {
-        line(&mut out, "", &format!("{} in {} at {}", secret.kind, shown(&secret.file), shown(&secret.pointer)));
+        line(
+            &mut out,
+            "",
+            &format!(
+                "{} in {} at {}",
+                secret.kind,
+                shown(&secret.file),
+                shown(&secret.pointer)
+            ),
+        );
     }
     for note in &facts.notes {
         line(&mut out, "note", &shown(note));

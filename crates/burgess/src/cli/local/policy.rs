@@ -27,17 +27,34 @@ pub(super) fn run(verb: PolicyVerb) -> Outcome {
         list.push(text(&path)?);
     }
     if policies.is_empty() {
-        return Err(Failure(format!("`{}` holds no *.cedar file", dir.display())));
+        return Err(Failure(format!(
+            "`{}` holds no *.cedar file",
+            dir.display()
+        )));
     }
     let schema = match schemas.as_slice() {
         [] => DEFAULT_SCHEMA,
         [(_, one)] => one.as_str(),
-        more => return Err(Failure(format!("`{}` holds {} schemas: keep one", dir.display(), more.len()))),
+        more => {
+            return Err(Failure(format!(
+                "`{}` holds {} schemas: keep one",
+                dir.display(),
+                more.len()
+            )));
+        }
     };
-    let named: Vec<(&str, &str)> = policies.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
+    let named: Vec<(&str, &str)> = policies
+        .iter()
+        .map(|(name, text)| (name.as_str(), text.as_str()))
+        .collect();
     match PolicySet::load(&named, schema) {
         Ok(set) => {
-            say(&format!("{} policies in {} files fit the schema\ndigest {}\n", set.rules().count(), named.len(), set.digest()));
+            say(&format!(
+                "{} policies in {} files fit the schema\ndigest {}\n",
+                set.rules().count(),
+                named.len(),
+                set.digest()
+            ));
             Ok(true)
         }
         Err(error) => {
@@ -48,11 +65,15 @@ pub(super) fn run(verb: PolicyVerb) -> Outcome {
 }
 
 fn files(dir: &Path) -> Result<Vec<PathBuf>, Failure> {
-    let entries = std::fs::read_dir(dir).map_err(|e| Failure(format!("`{}` cannot be read: {e}", dir.display())))?;
+    let entries = std::fs::read_dir(dir)
+        .map_err(|e| Failure(format!("`{}` cannot be read: {e}", dir.display())))?;
     let mut out = Vec::new();
     for entry in entries {
         if out.len() >= FILES_MAX {
-            return Err(Failure(format!("`{}` holds more than {FILES_MAX} files: it should hold policies alone", dir.display())));
+            return Err(Failure(format!(
+                "`{}` holds more than {FILES_MAX} files: it should hold policies alone",
+                dir.display()
+            )));
         }
         out.push(entry?.path());
     }
@@ -62,7 +83,12 @@ fn files(dir: &Path) -> Result<Vec<PathBuf>, Failure> {
 
 fn text(path: &Path) -> Result<(String, String), Failure> {
     let bytes = reading::bytes(path, POLICY_BYTES_MAX)?;
-    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let text = String::from_utf8(bytes).map_err(|_| Failure(format!("`{}` is not UTF-8 text", path.display())))?;
+    let name = path
+        .file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned();
+    let text = String::from_utf8(bytes)
+        .map_err(|_| Failure(format!("`{}` is not UTF-8 text", path.display())))?;
     Ok((name, text))
 }

@@ -16,7 +16,17 @@ use burgess_inspect::unpack::{self, ENTRIES_MAX, NAME_PARTS_MAX, Tree, UPLOAD_BY
 use crate::cli::run::Failure;
 
 /// Folders that hold history or other people's packages, not the app.
-const LEFT_OUT: [&str; 9] = [".git", ".hg", ".jj", ".svn", ".tox", ".venv", "__pycache__", "node_modules", "venv"];
+const LEFT_OUT: [&str; 9] = [
+    ".git",
+    ".hg",
+    ".jj",
+    ".svn",
+    ".tox",
+    ".venv",
+    "__pycache__",
+    "node_modules",
+    "venv",
+];
 
 /// A file or folder in memory.
 #[derive(Debug)]
@@ -35,19 +45,41 @@ pub(super) fn path(path: &Path) -> Result<Read, Failure> {
     let name = name_of(path);
     if !meta.is_dir() {
         let tree = unpack::file(&name, bytes(path, UPLOAD_BYTES_MAX)?)?;
-        return Ok(Read { tree, name, left_out: Vec::new() });
+        return Ok(Read {
+            tree,
+            name,
+            left_out: Vec::new(),
+        });
     }
-    let mut walk = Walk { files: Vec::new(), left_out: Vec::new(), bytes: 0, entries: 0, place: path.display().to_string() };
+    let mut walk = Walk {
+        files: Vec::new(),
+        left_out: Vec::new(),
+        bytes: 0,
+        entries: 0,
+        place: path.display().to_string(),
+    };
     walk.folder(path, "", 0)?;
     let tree = unpack::folder(walk.files)?;
-    Ok(Read { tree, name, left_out: walk.left_out })
+    Ok(Read {
+        tree,
+        name,
+        left_out: walk.left_out,
+    })
 }
 
 /// The last part of a path, also of `.`.
 fn name_of(path: &Path) -> String {
     let own = path.file_name().map(ToOwned::to_owned);
-    let resolved = || fs::canonicalize(path).ok()?.file_name().map(ToOwned::to_owned);
-    own.or_else(resolved).map_or_else(|| "app".to_owned(), |name| name.to_string_lossy().into_owned())
+    let resolved = || {
+        fs::canonicalize(path)
+            .ok()?
+            .file_name()
+            .map(ToOwned::to_owned)
+    };
+    own.or_else(resolved).map_or_else(
+        || "app".to_owned(),
+        |name| name.to_string_lossy().into_owned(),
+    )
 }
 
 struct Walk {
@@ -61,42 +93,68 @@ struct Walk {
 impl Walk {
     fn folder(&mut self, path: &Path, prefix: &str, depth: usize) -> Result<(), Failure> {
         if depth > NAME_PARTS_MAX {
-            return Err(Failure(format!("`{prefix}` lies more than {NAME_PARTS_MAX} folders deep: hand in the app's own folder")));
+            return Err(Failure(format!(
+                "`{prefix}` lies more than {NAME_PARTS_MAX} folders deep: hand in the app's own folder"
+            )));
         }
         let mut entries: Vec<PathBuf> = Vec::new();
         for entry in fs::read_dir(path).map_err(|e| unreadable(path, &e))? {
             self.entries = self.entries.saturating_add(1);
             if self.entries > ENTRIES_MAX {
-                return Err(InspectError::TooManyEntries { place: self.place.clone(), entries: self.entries, limit: ENTRIES_MAX }.into());
+                return Err(InspectError::TooManyEntries {
+                    place: self.place.clone(),
+                    entries: self.entries,
+                    limit: ENTRIES_MAX,
+                }
+                .into());
             }
             entries.push(entry.map_err(|e| unreadable(path, &e))?.path());
         }
         entries.sort();
-        entries.into_iter().try_for_each(|entry| self.entry(&entry, prefix, depth))
+        entries
+            .into_iter()
+            .try_for_each(|entry| self.entry(&entry, prefix, depth))
     }
 
     fn entry(&mut self, path: &Path, prefix: &str, depth: usize) -> Result<(), Failure> {
         let name = path.file_name().and_then(|name| name.to_str());
-        let name = name.ok_or_else(|| Failure(format!("`{}` is not a UTF-8 name: rename it", path.display())))?;
+        let name = name.ok_or_else(|| {
+            Failure(format!(
+                "`{}` is not a UTF-8 name: rename it",
+                path.display()
+            ))
+        })?;
         let inside = format!("{prefix}{name}");
         let kind = fs::symlink_metadata(path).map_err(|e| unreadable(path, &e))?;
         if kind.is_symlink() {
-            self.left_out.push(format!("`{inside}` is a link and was not followed"));
+            self.left_out
+                .push(format!("`{inside}` is a link and was not followed"));
         } else if kind.is_dir() && LEFT_OUT.contains(&name) {
-            self.left_out.push(format!("the folder `{inside}` was left out: it is history or other people's packages"));
+            self.left_out.push(format!(
+                "the folder `{inside}` was left out: it is history or other people's packages"
+            ));
         } else if kind.is_dir() {
             self.folder(path, &format!("{inside}/"), depth.saturating_add(1))?;
         } else if kind.is_file() {
             let left = UPLOAD_BYTES_MAX.saturating_sub(self.bytes);
             if kind.len() > left {
                 let total = self.bytes.saturating_add(kind.len());
-                return Err(InspectError::TooLarge { place: self.place.clone(), bytes: total, limit: UPLOAD_BYTES_MAX }.into());
+                return Err(InspectError::TooLarge {
+                    place: self.place.clone(),
+                    bytes: total,
+                    limit: UPLOAD_BYTES_MAX,
+                }
+                .into());
             }
             let content = bytes(path, left)?;
-            self.bytes = self.bytes.saturating_add(u64::try_from(content.len()).unwrap_or(u64::MAX));
+            self.bytes = self
+                .bytes
+                .saturating_add(u64::try_from(content.len()).unwrap_or(u64::MAX));
             self.files.push((inside, content));
         } else {
-            self.left_out.push(format!("`{inside}` is neither a file nor a folder and was left out"));
+            self.left_out.push(format!(
+                "`{inside}` is neither a file nor a folder and was left out"
+            ));
         }
         Ok(())
     }
@@ -111,9 +169,15 @@ pub(super) fn bytes(path: &Path, most: u64) -> Result<Vec<u8>, Failure> {
     }
     let mut content = Vec::new();
     let file = File::open(path).map_err(|e| unreadable(path, &e))?;
-    file.take(most.saturating_add(1)).read_to_end(&mut content).map_err(|e| unreadable(path, &e))?;
+    file.take(most.saturating_add(1))
+        .read_to_end(&mut content)
+        .map_err(|e| unreadable(path, &e))?;
     if u64::try_from(content.len()).unwrap_or(u64::MAX) > most {
-        return Err(Failure(format!("`{}` has {} bytes, {most} are the most that is read", path.display(), meta.len())));
+        return Err(Failure(format!(
+            "`{}` has {} bytes, {most} are the most that is read",
+            path.display(),
+            meta.len()
+        )));
     }
     Ok(content)
 }
@@ -133,7 +197,10 @@ pub(super) fn charter(path: &Path) -> Result<Charter, NoCharter> {
     let content = bytes(path, most).map_err(NoCharter::Unreadable)?;
     if let Err(error) = std::str::from_utf8(&content) {
         let at = error.valid_up_to();
-        return Err(NoCharter::Unreadable(Failure(format!("`{}` is not a charter: byte {at} is not UTF-8 text", path.display()))));
+        return Err(NoCharter::Unreadable(Failure(format!(
+            "`{}` is not a charter: byte {at} is not UTF-8 text",
+            path.display()
+        ))));
     }
     Charter::parse_bytes(&content).map_err(NoCharter::Wrong)
 }
@@ -142,7 +209,10 @@ pub(super) fn charter(path: &Path) -> Result<Charter, NoCharter> {
 pub(super) fn good_charter(path: &Path) -> Result<Charter, Failure> {
     charter(path).map_err(|error| match error {
         NoCharter::Unreadable(failure) => failure,
-        NoCharter::Wrong(errors) => Failure(format!("`{}` is not a valid charter:\n{errors}", path.display())),
+        NoCharter::Wrong(errors) => Failure(format!(
+            "`{}` is not a valid charter:\n{errors}",
+            path.display()
+        )),
     })
 }
 

@@ -35,27 +35,53 @@ pub(super) fn run(file: &Path, format: Format) -> Outcome {
 pub(super) fn assess(world: &World, charter: &Charter, seen: &Evidence) -> Assessment {
     let factors = factors(charter, &world.catalogue, &seen.facts);
     let score = risk::score(&factors, &world.rubric);
-    let target = if seen.artifact.is_some() { approval::ceiling(charter, true) } else { Environment::Sandbox };
+    let target = if seen.artifact.is_some() {
+        approval::ceiling(charter, true)
+    } else {
+        Environment::Sandbox
+    };
     let controls = controls(charter, seen, target, world.now);
     let facts = RouteFacts::of(charter, factors, &seen.facts);
     let route = approval::route(&score, &facts, &controls);
     let path = cheapest_path(&facts, &controls, &world.rubric);
-    Assessment { factors, score, route, controls, path }
+    Assessment {
+        factors,
+        score,
+        route,
+        controls,
+        path,
+    }
 }
 
 /// The assessment for people: the sum first, then what it is made of, then the way down.
 pub(super) fn text(it: &Assessment) -> String {
-    let mut out = format!("score {}, {} risk, route {}\n", it.score.score, it.score.band, it.route.lane.as_str());
+    let mut out = format!(
+        "score {}, {} risk, route {}\n",
+        it.score.score,
+        it.score.band,
+        it.route.lane.as_str()
+    );
     for addend in &it.score.addends {
-        let _infallible = writeln!(out, "  {:>3}  {}: {}", addend.points, addend.factor, addend.reason);
+        let _infallible = writeln!(
+            out,
+            "  {:>3}  {}: {}",
+            addend.points, addend.factor, addend.reason
+        );
     }
     for reason in &it.route.reasons {
         let _infallible = writeln!(out, "  {reason}");
     }
-    let missing: Vec<String> = it.controls.unmet().filter_map(|control| match &control.status {
-        Status::Unmet { reason, remedy } => Some(format!("  {}: {reason}\n    {remedy}\n", control.id.as_str())),
-        Status::Met | Status::NotApplicable => None,
-    }).collect();
+    let missing: Vec<String> = it
+        .controls
+        .unmet()
+        .filter_map(|control| match &control.status {
+            Status::Unmet { reason, remedy } => Some(format!(
+                "  {}: {reason}\n    {remedy}\n",
+                control.id.as_str()
+            )),
+            Status::Met | Status::NotApplicable => None,
+        })
+        .collect();
     if !missing.is_empty() {
         out.push_str("missing controls\n");
         out.push_str(&missing.concat());
@@ -64,7 +90,13 @@ pub(super) fn text(it: &Assessment) -> String {
         out.push_str("cheapest path to yes\n");
     }
     for step in &it.path {
-        let _infallible = writeln!(out, "  {}: score {}, route {}", step.change, step.score_after, step.route_after.as_str());
+        let _infallible = writeln!(
+            out,
+            "  {}: score {}, route {}",
+            step.change,
+            step.score_after,
+            step.route_after.as_str()
+        );
     }
     out
 }

@@ -17,7 +17,10 @@ pub(super) fn of(findings: &[Finding]) -> Value {
         .iter()
         .map(|(id, first)| json!({ "id": id, "name": pascal(id), "shortDescription": { "text": sentence(id) }, "help": { "text": first.remedy } }))
         .collect();
-    let results: Vec<Value> = findings.iter().map(|finding| result(finding, &names)).collect();
+    let results: Vec<Value> = findings
+        .iter()
+        .map(|finding| result(finding, &names))
+        .collect();
     json!({
         "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
         "version": "2.1.0",

@@ -16,7 +16,14 @@ pub(super) fn run(path: &Path, format: Format) -> Outcome {
     }
     let world = World::here()?;
     let read = reading::path(path)?;
-    let reading = read_tree(read.tree, &read.name, &world.catalogue, &Database::default(), world.serial, world.now)?;
+    let reading = read_tree(
+        read.tree,
+        &read.name,
+        &world.catalogue,
+        &Database::default(),
+        world.serial,
+        world.now,
+    )?;
     say_json(&reading.sbom)?;
     Ok(true)
 }

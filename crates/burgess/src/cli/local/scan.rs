@@ -25,8 +25,19 @@ const ARCHIVE_BYTES_MAX: u64 = 300_000_000;
 
 /// Files that say which packages an app needs and that are not read here, in lowercase.
 const OTHER_LOCKS: [&str; 13] = [
-    "bun.lock", "cargo.lock", "composer.lock", "environment.yml", "gemfile.lock", "go.sum", "gradle.lockfile", "packages.lock.json",
-    "pipfile.lock", "pnpm-lock.yaml", "poetry.lock", "uv.lock", "yarn.lock",
+    "bun.lock",
+    "cargo.lock",
+    "composer.lock",
+    "environment.yml",
+    "gemfile.lock",
+    "go.sum",
+    "gradle.lockfile",
+    "packages.lock.json",
+    "pipfile.lock",
+    "pnpm-lock.yaml",
+    "poetry.lock",
+    "uv.lock",
+    "yarn.lock",
 ];
 /// Files that ask for packages without saying which version was taken, in lowercase.
 const WISHES: [&str; 4] = ["package.json", "pipfile", "pyproject.toml", "setup.py"];
@@ -72,7 +83,9 @@ pub(super) fn database(place: &Path) -> Result<Database, Failure> {
     }
     if taken == 0 {
         let place = place.display();
-        return Err(Failure(format!("`{place}` holds no OSV archive for PyPI or npm: download `PyPI/all.zip` or `npm/all.zip` of osv.dev")));
+        return Err(Failure(format!(
+            "`{place}` holds no OSV archive for PyPI or npm: download `PyPI/all.zip` or `npm/all.zip` of osv.dev"
+        )));
     }
     Ok(database)
 }
@@ -81,35 +94,57 @@ fn archives(place: &Path) -> Result<Vec<PathBuf>, Failure> {
     if place.is_file() {
         return Ok(vec![place.to_owned()]);
     }
-    let entries = std::fs::read_dir(place).map_err(|e| Failure(format!("`{}` cannot be read: {e}", place.display())))?;
-    let zip = |path: &PathBuf| path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("zip"));
-    let mut paths: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).filter(zip).collect();
+    let entries = std::fs::read_dir(place)
+        .map_err(|e| Failure(format!("`{}` cannot be read: {e}", place.display())))?;
+    let zip = |path: &PathBuf| {
+        path.extension()
+            .is_some_and(|ending| ending.eq_ignore_ascii_case("zip"))
+    };
+    let mut paths: Vec<PathBuf> = entries
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(zip)
+        .collect();
     paths.sort();
     Ok(paths)
 }
 
 /// One file that is neither a manifest nor an export was named by mistake.
 fn must_hold_packages(path: &Path, read: &Read) -> Result<(), Failure> {
-    let Some((name, content)) = read.tree.files.first_key_value() else { return Ok(()) };
+    let Some((name, content)) = read.tree.files.first_key_value() else {
+        return Ok(());
+    };
     if read.tree.files.len() > 1 || path.is_dir() {
         return Ok(());
     }
     if lockfile::format(name).is_some() {
         lockfile::read(name, content)?;
     } else if exports::inspect(&read.tree)?.platform == Platform::Unknown {
-        return Err(LockfileError::Unknown { file: read.name.clone() }.into());
+        return Err(LockfileError::Unknown {
+            file: read.name.clone(),
+        }
+        .into());
     }
     Ok(())
 }
 
 /// Looks up every package of every manifest, and those that an export names.
 pub(super) fn scan(read: &Read, database: &Database) -> Scanned {
-    let mut scanned = Scanned { reports: Vec::new(), unread: Vec::new() };
+    let mut scanned = Scanned {
+        reports: Vec::new(),
+        unread: Vec::new(),
+    };
     let mut answered: BTreeSet<&str> = BTreeSet::new();
-    for (path, bytes) in read.tree.files.iter().filter(|(path, _)| lockfile::format(path).is_some()) {
+    for (path, bytes) in read
+        .tree
+        .files
+        .iter()
+        .filter(|(path, _)| lockfile::format(path).is_some())
+    {
         answered.insert(folder(path));
         match lockfile::read(path, bytes) {
-            Ok(manifest) => scanned.reports.push((path.clone(), advisories::scan(&manifest, database))),
+            Ok(manifest) => scanned
+                .reports
+                .push((path.clone(), advisories::scan(&manifest, database))),
             Err(error) => scanned.unread.push((path.clone(), error.to_string())),
         }
     }
@@ -118,14 +153,20 @@ pub(super) fn scan(read: &Read, database: &Database) -> Scanned {
         if OTHER_LOCKS.contains(&name.as_str()) {
             scanned.unread.push((path.clone(), "this format is not read: add a requirements.txt or package-lock.json of the same packages".to_owned()));
         } else if WISHES.contains(&name.as_str()) && !answered.contains(folder(path)) {
-            scanned.unread.push((path.clone(), "it pins no versions: add the requirements.txt or package-lock.json beside it".to_owned()));
+            scanned.unread.push((
+                path.clone(),
+                "it pins no versions: add the requirements.txt or package-lock.json beside it"
+                    .to_owned(),
+            ));
         }
     }
     match exports::inspect(&read.tree) {
         Ok(facts) => {
             let named = artifact_facts(&facts, &Lookup::EMPTY).packages;
             for manifest in manifests_of(&named) {
-                scanned.reports.push((read.name.clone(), advisories::scan(&manifest, database)));
+                scanned
+                    .reports
+                    .push((read.name.clone(), advisories::scan(&manifest, database)));
             }
         }
         Err(error) => scanned.unread.push((read.name.clone(), error.to_string())),
@@ -142,7 +183,12 @@ fn manifests_of(purls: &[String]) -> Vec<Manifest> {
     let mut out: BTreeMap<Ecosystem, Manifest> = BTreeMap::new();
     for purl in purls {
         let plain = purl.split(['?', '#']).next().unwrap_or(purl);
-        let Some((kind, name)) = plain.strip_prefix("pkg:").and_then(|rest| rest.split_once('/')) else { continue };
+        let Some((kind, name)) = plain
+            .strip_prefix("pkg:")
+            .and_then(|rest| rest.split_once('/'))
+        else {
+            continue;
+        };
         let ecosystem = match kind {
             "npm" => Ecosystem::Npm,
             "pypi" => Ecosystem::PyPI,
@@ -156,7 +202,11 @@ fn manifests_of(purls: &[String]) -> Vec<Manifest> {
             direct: Vec::new(),
             skipped: Vec::new(),
         });
-        let decoded = |text: &str| text.replace("%40", "@").replace("%2F", "/").replace("%2B", "+");
+        let decoded = |text: &str| {
+            text.replace("%40", "@")
+                .replace("%2F", "/")
+                .replace("%2B", "+")
+        };
         match name.rsplit_once('@') {
             Some((name, version)) => manifest.packages.push(Package {
                 name: ecosystem.normalise(&decoded(name)),
@@ -176,7 +226,11 @@ fn manifests_of(purls: &[String]) -> Vec<Manifest> {
 impl Scanned {
     /// Everything that stands in the way, and notes.
     pub(super) fn findings(&self) -> Vec<Finding> {
-        let mut findings: Vec<Finding> = self.reports.iter().flat_map(|(file, report)| report.findings(file)).collect();
+        let mut findings: Vec<Finding> = self
+            .reports
+            .iter()
+            .flat_map(|(file, report)| report.findings(file))
+            .collect();
         findings.extend(self.unread.iter().map(|(file, why)| Finding {
             rule: "sca.not-read".to_owned(),
             severity: Severity::Error,
@@ -200,10 +254,15 @@ impl Scanned {
                 list.extend(entries.map(|entry| with_file(entry, file)));
             }
             unpinned.extend(report.manifest.unpinned.iter().cloned());
-            sources.insert(report.manifest.ecosystem.as_str(), one.get("advisories").cloned());
+            sources.insert(
+                report.manifest.ecosystem.as_str(),
+                one.get("advisories").cloned(),
+            );
         }
         let [packages, vulnerable, mut skipped] = lists;
-        skipped.extend(self.unread.iter().map(|(file, why)| json!({ "what": file, "why": why, "mutable": false, "file": file })));
+        skipped.extend(self.unread.iter().map(
+            |(file, why)| json!({ "what": file, "why": why, "mutable": false, "file": file }),
+        ));
         let sources: Vec<Value> = sources.into_values().flatten().collect();
         json!({ "packages": packages, "vulnerable": vulnerable, "unpinned": unpinned, "skipped": skipped, "advisories": sources })
     }
@@ -211,16 +270,31 @@ impl Scanned {
     fn text(&self, findings: &[Finding]) -> String {
         let mut out = String::new();
         for (file, report) in &self.reports {
-            let newest = report.source.as_ref().and_then(|source| source.newest).map_or_else(|| "none".to_owned(), |newest| newest.date());
-            let (count, ecosystem) = (report.manifest.packages.len(), report.manifest.ecosystem.as_str());
-            let _infallible = writeln!(out, "{}: {count} {ecosystem} packages, newest advisory {newest}", shown(file));
+            let newest = report
+                .source
+                .as_ref()
+                .and_then(|source| source.newest)
+                .map_or_else(|| "none".to_owned(), |newest| newest.date());
+            let (count, ecosystem) = (
+                report.manifest.packages.len(),
+                report.manifest.ecosystem.as_str(),
+            );
+            let _infallible = writeln!(
+                out,
+                "{}: {count} {ecosystem} packages, newest advisory {newest}",
+                shown(file)
+            );
         }
         if self.reports.is_empty() && self.unread.is_empty() {
             out.push_str("no requirements.txt, no package-lock.json and no package of its own: nothing to look up\n");
         }
         out.push_str(&list(findings));
         let count = findings.iter().filter(|finding| finding.blocks()).count();
-        let _infallible = writeln!(out, "{count} finding{} to mend", if count == 1 { "" } else { "s" });
+        let _infallible = writeln!(
+            out,
+            "{count} finding{} to mend",
+            if count == 1 { "" } else { "s" }
+        );
         out
     }
 }
@@ -248,7 +322,12 @@ pub(super) fn list(findings: &[Finding]) -> String {
             (false, true) => format!("{}: ", shown(&finding.file)),
             (false, false) => format!("{} {}: ", shown(&finding.file), shown(&finding.pointer)),
         };
-        let _infallible = writeln!(out, "  {severity:<8} {place}{}\n           {}", shown(&finding.message), shown(&finding.remedy));
+        let _infallible = writeln!(
+            out,
+            "  {severity:<8} {place}{}\n           {}",
+            shown(&finding.message),
+            shown(&finding.remedy)
+        );
     }
     out
 }

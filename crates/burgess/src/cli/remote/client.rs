@@ -43,13 +43,26 @@ pub(super) struct Client {
 
 /// The server of a sign-in link. Plain HTTP reaches this machine alone.
 pub(super) fn server_of(link: &str) -> Result<String, Failure> {
-    let uri: Uri = link.trim().parse().map_err(|_| Failure(format!("`{link}` is not a sign-in link: paste what `burgess invite` printed")))?;
+    let uri: Uri = link.trim().parse().map_err(|_| {
+        Failure(format!(
+            "`{link}` is not a sign-in link: paste what `burgess invite` printed"
+        ))
+    })?;
     let host = uri.host().unwrap_or_default();
-    let here = host == "localhost" || host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback());
+    let here = host == "localhost"
+        || host
+            .trim_matches(['[', ']'])
+            .parse::<IpAddr>()
+            .is_ok_and(|ip| ip.is_loopback());
     match (uri.scheme_str(), uri.authority()) {
         (Some("http"), Some(authority)) if here => Ok(format!("http://{authority}")),
-        (Some("http" | "https"), Some(_)) => Err(Failure(format!("`{host}` is another machine: sign in on the machine where the server runs"))),
-        _ => Err(Failure("this is not a sign-in link: paste what `burgess invite` printed, http:// included".to_owned())),
+        (Some("http" | "https"), Some(_)) => Err(Failure(format!(
+            "`{host}` is another machine: sign in on the machine where the server runs"
+        ))),
+        _ => Err(Failure(
+            "this is not a sign-in link: paste what `burgess invite` printed, http:// included"
+                .to_owned(),
+        )),
     }
 }
 
@@ -61,14 +74,27 @@ pub(super) fn signed_in() -> Result<Client, Failure> {
 
 /// An id as part of a path: nothing that would lead to another path.
 pub(super) fn id(text: &str) -> Result<&str, Failure> {
-    let plain = !text.is_empty() && text.len() <= 128 && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b)) && !text.starts_with('.');
-    if plain { Ok(text) } else { Err(Failure(format!("`{}` is not an id", text.escape_debug()))) }
+    let plain = !text.is_empty()
+        && text.len() <= 128
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
+        && !text.starts_with('.');
+    if plain {
+        Ok(text)
+    } else {
+        Err(Failure(format!("`{}` is not an id", text.escape_debug())))
+    }
 }
 
 impl Client {
     /// A client for this server.
     pub(super) fn to(server: &str, session: Option<String>) -> Result<Self, Failure> {
-        Ok(Self { server: server.to_owned(), session, http: legacy::Client::builder(TokioExecutor::new()).build_http() })
+        Ok(Self {
+            server: server.to_owned(),
+            session,
+            http: legacy::Client::builder(TokioExecutor::new()).build_http(),
+        })
     }
 
     /// Reads a resource.
@@ -89,20 +115,42 @@ impl Client {
     }
 
     /// Asks for a change; `seen` is the revision that it is based on.
-    pub(super) async fn post(&self, path: &str, body: &Value, seen: Option<u64>) -> Result<Answer, Failure> {
+    pub(super) async fn post(
+        &self,
+        path: &str,
+        body: &Value,
+        seen: Option<u64>,
+    ) -> Result<Answer, Failure> {
         let key = uuid::Uuid::from_u128(Ambient::behind(Span::ZERO).uuid()?).to_string();
-        let mut headers = vec![("idempotency-key", key), ("content-type", "application/json".to_owned())];
+        let mut headers = vec![
+            ("idempotency-key", key),
+            ("content-type", "application/json".to_owned()),
+        ];
         headers.extend(seen.map(|revision| ("if-match", format!("\"{revision}\""))));
-        let (status, bytes) = self.send(Method::POST, path, serde_json::to_vec(body)?, &headers).await?;
+        let (status, bytes) = self
+            .send(Method::POST, path, serde_json::to_vec(body)?, &headers)
+            .await?;
         answer(status, &bytes)
     }
 
-    async fn send(&self, method: Method, path: &str, body: Vec<u8>, headers: &[(&str, String)]) -> Result<(StatusCode, Bytes), Failure> {
+    async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        body: Vec<u8>,
+        headers: &[(&str, String)],
+    ) -> Result<(StatusCode, Bytes), Failure> {
         let mut request = Request::builder()
             .method(method)
             .uri(format!("{}{path}", self.server))
-            .header(header::ACCEPT, "application/json, application/problem+json, */*;q=0.1")
-            .header(header::USER_AGENT, concat!("burgess/", env!("CARGO_PKG_VERSION")));
+            .header(
+                header::ACCEPT,
+                "application/json, application/problem+json, */*;q=0.1",
+            )
+            .header(
+                header::USER_AGENT,
+                concat!("burgess/", env!("CARGO_PKG_VERSION")),
+            );
         for (name, value) in headers {
             request = request.header(*name, value);
         }
@@ -111,34 +159,66 @@ impl Client {
         }
         let request = request.body(Full::new(Bytes::from(body)))?;
         let exchange = async {
-            let unreachable = |e: legacy::Error| Failure(format!("{} does not answer ({e}): is `burgess up` running?", self.server));
+            let unreachable = |e: legacy::Error| {
+                Failure(format!(
+                    "{} does not answer ({e}): is `burgess up` running?",
+                    self.server
+                ))
+            };
             let response = self.http.request(request).await.map_err(unreachable)?;
             let status = response.status();
-            let body = Limited::new(response.into_body(), ANSWER_BYTES_MAX).collect().await;
-            let body = body.map_err(|e| Failure(format!("the answer of {} broke off: {e}", self.server)))?;
+            let body = Limited::new(response.into_body(), ANSWER_BYTES_MAX)
+                .collect()
+                .await;
+            let body =
+                body.map_err(|e| Failure(format!("the answer of {} broke off: {e}", self.server)))?;
             Ok((status, body.to_bytes()))
         };
-        let late = |_| Failure(format!("{} took more than {} s", self.server, TIME_MAX.as_secs()));
-        tokio::time::timeout(TIME_MAX, exchange).await.map_err(late)?
+        let late = |_| {
+            Failure(format!(
+                "{} took more than {} s",
+                self.server,
+                TIME_MAX.as_secs()
+            ))
+        };
+        tokio::time::timeout(TIME_MAX, exchange)
+            .await
+            .map_err(late)?
     }
 }
 
 /// Sorts an answer: done, refused (403, 409, 410, 412, and 422 with what is unmet), or a wrong call.
 fn answer(status: StatusCode, bytes: &[u8]) -> Result<Answer, Failure> {
-    let value = if bytes.is_empty() { Value::Null } else { serde_json::from_slice(bytes).unwrap_or(Value::Null) };
+    let value = if bytes.is_empty() {
+        Value::Null
+    } else {
+        serde_json::from_slice(bytes).unwrap_or(Value::Null)
+    };
     if status.is_success() {
         return Ok(Answer::Yes(value));
     }
-    let unmet = value.get("unmet").and_then(Value::as_array).is_some_and(|unmet| !unmet.is_empty());
+    let unmet = value
+        .get("unmet")
+        .and_then(Value::as_array)
+        .is_some_and(|unmet| !unmet.is_empty());
     let refused = match status {
-        StatusCode::FORBIDDEN | StatusCode::CONFLICT | StatusCode::GONE | StatusCode::PRECONDITION_FAILED => true,
+        StatusCode::FORBIDDEN
+        | StatusCode::CONFLICT
+        | StatusCode::GONE
+        | StatusCode::PRECONDITION_FAILED => true,
         StatusCode::UNPROCESSABLE_ENTITY => unmet,
         _ => false,
     };
     if refused && value.is_object() {
         return Ok(Answer::No(value));
     }
-    let text = |key: &str| value.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let text = |key: &str| {
+        value
+            .get(key)
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+            .to_owned()
+    };
     let (code, detail) = (text("code"), text("detail"));
     Err(Failure(match status {
         StatusCode::UNAUTHORIZED => "the server does not know this session: get a link with `burgess invite`, then `burgess login LINK`".to_owned(),
@@ -154,22 +234,47 @@ mod tests {
     #[test]
     fn a_refusal_is_a_no_and_a_wrong_call_is_a_failure() {
         let refusal = br#"{"code":"CONTROLS_UNMET","detail":"x","unmet":[{"control":"owner","reason":"r","remedy":"m"}]}"#;
-        assert!(matches!(answer(StatusCode::FORBIDDEN, refusal), Ok(Answer::No(_))));
-        assert!(matches!(answer(StatusCode::UNPROCESSABLE_ENTITY, refusal), Ok(Answer::No(_))));
+        assert!(matches!(
+            answer(StatusCode::FORBIDDEN, refusal),
+            Ok(Answer::No(_))
+        ));
+        assert!(matches!(
+            answer(StatusCode::UNPROCESSABLE_ENTITY, refusal),
+            Ok(Answer::No(_))
+        ));
         let wrong = br#"{"code":"INPUT_INVALID","detail":"`x` is not an environment"}"#;
-        let Err(Failure(text)) = answer(StatusCode::UNPROCESSABLE_ENTITY, wrong) else { panic!("not a failure") };
+        let Err(Failure(text)) = answer(StatusCode::UNPROCESSABLE_ENTITY, wrong) else {
+            panic!("not a failure")
+        };
         assert_eq!(text, "INPUT_INVALID: `x` is not an environment");
-        assert!(matches!(answer(StatusCode::NO_CONTENT, b""), Ok(Answer::Yes(Value::Null))));
-        let Err(Failure(text)) = answer(StatusCode::UNAUTHORIZED, wrong) else { panic!("not a failure") };
+        assert!(matches!(
+            answer(StatusCode::NO_CONTENT, b""),
+            Ok(Answer::Yes(Value::Null))
+        ));
+        let Err(Failure(text)) = answer(StatusCode::UNAUTHORIZED, wrong) else {
+            panic!("not a failure")
+        };
         assert!(text.contains("burgess login"));
     }
 
     // R80
     #[test]
     fn a_session_is_sent_in_plain_http_to_this_machine_alone() {
-        assert_eq!(server_of("http://127.0.0.1:8080/sign-in/abc").unwrap(), "http://127.0.0.1:8080");
-        assert_eq!(server_of("http://[::1]:9/sign-in/abc").unwrap(), "http://[::1]:9");
-        for link in ["http://burgess.example/sign-in/x", "https://127.0.0.1.example/x", "http://127.0.0.1@evil.example/x", "abc", ""] {
+        assert_eq!(
+            server_of("http://127.0.0.1:8080/sign-in/abc").unwrap(),
+            "http://127.0.0.1:8080"
+        );
+        assert_eq!(
+            server_of("http://[::1]:9/sign-in/abc").unwrap(),
+            "http://[::1]:9"
+        );
+        for link in [
+            "http://burgess.example/sign-in/x",
+            "https://127.0.0.1.example/x",
+            "http://127.0.0.1@evil.example/x",
+            "abc",
+            "",
+        ] {
             assert!(server_of(link).is_err(), "{link}");
         }
     }

@@ -23,9 +23,19 @@ pub(super) fn refused(problem: &Value, format: Format) -> Outcome {
         say(&format!("{}\n", serde_json::to_string_pretty(problem)?));
         return Ok(false);
     }
-    let mut out = format!("no: {} ({})\n", text(problem, "/detail"), text(problem, "/code"));
+    let mut out = format!(
+        "no: {} ({})\n",
+        text(problem, "/detail"),
+        text(problem, "/code")
+    );
     for unmet in list(problem, "/unmet") {
-        let _infallible = writeln!(out, "  {}: {}\n    {}", text(unmet, "/control"), text(unmet, "/reason"), text(unmet, "/remedy"));
+        let _infallible = writeln!(
+            out,
+            "  {}: {}\n    {}",
+            text(unmet, "/control"),
+            text(unmet, "/reason"),
+            text(unmet, "/remedy")
+        );
     }
     say(&out);
     Ok(false)
@@ -34,18 +44,34 @@ pub(super) fn refused(problem: &Value, format: Format) -> Outcome {
 /// The text at a pointer, control characters made visible; `-` when there is none.
 pub(super) fn text(value: &Value, pointer: &str) -> String {
     match value.pointer(pointer) {
-        Some(Value::String(text)) => text.chars().flat_map(|c| if c.is_control() { c.escape_default().collect::<Vec<_>>() } else { vec![c] }).collect(),
+        Some(Value::String(text)) => text
+            .chars()
+            .flat_map(|c| {
+                if c.is_control() {
+                    c.escape_default().collect::<Vec<_>>()
+                } else {
+                    vec![c]
+                }
+            })
+            .collect(),
         Some(Value::Null) | None => "-".to_owned(),
         Some(other) => other.to_string(),
     }
 }
 
 fn list<'a>(value: &'a Value, pointer: &str) -> impl Iterator<Item = &'a Value> {
-    value.pointer(pointer).and_then(Value::as_array).into_iter().flatten()
+    value
+        .pointer(pointer)
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
 }
 
 fn words(value: &Value, pointer: &str) -> String {
-    list(value, pointer).filter_map(Value::as_str).collect::<Vec<_>>().join(", ")
+    list(value, pointer)
+        .filter_map(Value::as_str)
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 /// A request: where it stands, its score, whose turn it is, and which controls are missing.
@@ -54,9 +80,20 @@ pub(super) fn request(value: &Value) -> String {
     let mut line = |title: &str, text: String| {
         let _infallible = writeln!(out, "  {title:<10} {text}");
     };
-    line("app", format!("{} {}", text(value, "/app"), text(value, "/version")));
+    line(
+        "app",
+        format!("{} {}", text(value, "/app"), text(value, "/version")),
+    );
     line("state", text(value, "/state"));
-    line("score", format!("{} ({}), route {}", text(value, "/score/score"), text(value, "/score/band"), text(value, "/route/lane")));
+    line(
+        "score",
+        format!(
+            "{} ({}), route {}",
+            text(value, "/score/score"),
+            text(value, "/score/band"),
+            text(value, "/route/lane")
+        ),
+    );
     let turns = words(value, "/turns");
     if !turns.is_empty() {
         line("waits for", turns);
@@ -65,7 +102,10 @@ pub(super) fn request(value: &Value) -> String {
         line("approval", approval.to_owned());
     }
     for control in list(value, "/controls").filter(|control| text(control, "/status") == "unmet") {
-        line("missing", format!("{}: {}", text(control, "/reason"), text(control, "/remedy")));
+        line(
+            "missing",
+            format!("{}: {}", text(control, "/reason"), text(control, "/remedy")),
+        );
     }
     out
 }
@@ -75,8 +115,15 @@ pub(super) fn apps(value: &Value) -> String {
     let mut out = String::new();
     for app in list(value, "/items") {
         let (id, state, version) = (text(app, "/id"), text(app, "/state"), text(app, "/version"));
-        let (score, class, owner) = (text(app, "/score"), text(app, "/classification"), text(app, "/owner"));
-        let _infallible = writeln!(out, "{id:<40} {state:<14} {version:<10} {score:>3} {class:<10} {owner}");
+        let (score, class, owner) = (
+            text(app, "/score"),
+            text(app, "/classification"),
+            text(app, "/owner"),
+        );
+        let _infallible = writeln!(
+            out,
+            "{id:<40} {state:<14} {version:<10} {score:>3} {class:<10} {owner}"
+        );
     }
     if out.is_empty() {
         out.push_str("no app yet: ask with `burgess request --charter charter.toml`\n");
@@ -87,12 +134,23 @@ pub(super) fn apps(value: &Value) -> String {
 /// One app: its state, its requests and where it runs.
 pub(super) fn app(value: &Value) -> String {
     let mut out = format!("{}\n", text(value, "/app/id"));
-    for (title, pointer) in [("state", "/app/state"), ("version", "/app/version"), ("score", "/app/score"), ("owner", "/app/owner"), ("approval", "/app/approval")] {
+    for (title, pointer) in [
+        ("state", "/app/state"),
+        ("version", "/app/version"),
+        ("score", "/app/score"),
+        ("owner", "/app/owner"),
+        ("approval", "/app/approval"),
+    ] {
         let _infallible = writeln!(out, "  {title:<10} {}", text(value, pointer));
     }
     for deployment in list(value, "/deployments") {
         let record = deployment.get("record").unwrap_or(deployment);
-        let _infallible = writeln!(out, "  {:<10} {}", text(record, "/environment"), text(record, "/version"));
+        let _infallible = writeln!(
+            out,
+            "  {:<10} {}",
+            text(record, "/environment"),
+            text(record, "/version")
+        );
     }
     for one in list(value, "/requests") {
         out.push_str(&request(one));
@@ -103,7 +161,11 @@ pub(super) fn app(value: &Value) -> String {
 /// A deployment that is now live.
 pub(super) fn deployment(value: &Value) -> String {
     let record = value.get("record").unwrap_or(value);
-    format!("version {} is live in {}\n", text(record, "/version"), text(record, "/environment"))
+    format!(
+        "version {} is live in {}\n",
+        text(record, "/version"),
+        text(record, "/environment")
+    )
 }
 
 /// One line for each event of a page, and how to go on.
@@ -111,7 +173,12 @@ pub(super) fn events(value: &Value) -> String {
     let mut out = String::new();
     for row in list(value, "/items") {
         let field = |name: &str| text(row, &format!("/event/{name}"));
-        let (time, outcome, action, app) = (field("timestamp"), field("outcome"), field("action_type"), field("app_id"));
+        let (time, outcome, action, app) = (
+            field("timestamp"),
+            field("outcome"),
+            field("action_type"),
+            field("app_id"),
+        );
         let _infallible = writeln!(
             out,
             "{time} {outcome:<8} {action:<8} {app:<32} {} {} by {} {}",

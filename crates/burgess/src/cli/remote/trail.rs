@@ -23,11 +23,27 @@ const NOT_WITNESSED: &str = "not witnessed, the operator could rewrite history";
 /// Runs one of them.
 pub(super) fn run(verb: AuditVerb) -> Outcome {
     match verb {
-        AuditVerb::Search { text, app, actor, action, outcome, printing } => {
-            let query = query(&[("q", text), ("app", app), ("actor", actor), ("action", action), ("outcome", outcome)]);
+        AuditVerb::Search {
+            text,
+            app,
+            actor,
+            action,
+            outcome,
+            printing,
+        } => {
+            let query = query(&[
+                ("q", text),
+                ("app", app),
+                ("actor", actor),
+                ("action", action),
+                ("outcome", outcome),
+            ]);
             let as_json = wants_json(printing.format)?;
             wait(async move {
-                match client::signed_in()?.get(&format!("/api/v1/events?{query}")).await? {
+                match client::signed_in()?
+                    .get(&format!("/api/v1/events?{query}"))
+                    .await?
+                {
                     Answer::Yes(page) => show::answer(&page, as_json, show::events),
                     Answer::No(problem) => show::refused(&problem, printing.format),
                 }
@@ -56,14 +72,21 @@ async fn proof(event: String, out: Option<PathBuf>) -> Outcome {
         Err(problem) => return show::refused(&problem, Format::Text),
     };
     let out = out.unwrap_or_else(|| PathBuf::from(format!("{event}.receipt.json")));
-    std::fs::write(&out, &bytes).map_err(|e| Failure(format!("`{}` cannot be written: {e}", out.display())))?;
-    say(&format!("wrote {0}: check it with `burgess-verify proof {0} --key VKEY`\n", out.display()));
+    std::fs::write(&out, &bytes)
+        .map_err(|e| Failure(format!("`{}` cannot be written: {e}", out.display())))?;
+    say(&format!(
+        "wrote {0}: check it with `burgess-verify proof {0} --key VKEY`\n",
+        out.display()
+    ));
     Ok(true)
 }
 
 async fn export(format: String, app: Option<String>) -> Outcome {
     let query = query(&[("as", Some(format)), ("app", app)]);
-    match client::signed_in()?.download(&format!("/api/v1/events?{query}")).await? {
+    match client::signed_in()?
+        .download(&format!("/api/v1/events?{query}"))
+        .await?
+    {
         Ok(bytes) => {
             say(&String::from_utf8_lossy(&bytes));
             Ok(true)
@@ -75,7 +98,10 @@ async fn export(format: String, app: Option<String>) -> Outcome {
 /// Checks every entry and every hash of a ledger under a key that comes from elsewhere.
 pub(super) fn verify(dir: &Path, key: &str) -> Outcome {
     if !dir.is_dir() {
-        return Err(Failure(format!("`{}` is not a folder: name the shard's, as DATA/ledger/main", dir.display())));
+        return Err(Failure(format!(
+            "`{}` is not a folder: name the shard's, as DATA/ledger/main",
+            dir.display()
+        )));
     }
     let verifier = NoteVerifier::parse(&verifier_key(dir, key)?)?;
     let mut read = |name: &str| part(&dir.join(name));
@@ -90,8 +116,14 @@ pub(super) fn verify(dir: &Path, key: &str) -> Outcome {
             Ok(true)
         }
         Err(flaw) => {
-            let place = flaw.index.map(|index| format!(" (entry {index})")).unwrap_or_default();
-            say(&format!("the ledger does not hold: {}{place}: {}\n", flaw.file, flaw.what));
+            let place = flaw
+                .index
+                .map(|index| format!(" (entry {index})"))
+                .unwrap_or_default();
+            say(&format!(
+                "the ledger does not hold: {}{place}: {}\n",
+                flaw.file, flaw.what
+            ));
             Ok(false)
         }
     }
@@ -101,18 +133,30 @@ pub(super) fn verify(dir: &Path, key: &str) -> Outcome {
 fn verifier_key(dir: &Path, key: &str) -> Result<String, Failure> {
     let path = Path::new(key);
     if !path.is_file() {
-        return if key.contains('+') { Ok(key.to_owned()) } else { Err(Failure(format!("`{key}` is neither a verifier key nor a file that holds one"))) };
+        return if key.contains('+') {
+            Ok(key.to_owned())
+        } else {
+            Err(Failure(format!(
+                "`{key}` is neither a verifier key nor a file that holds one"
+            )))
+        };
     }
     if path.canonicalize()?.starts_with(dir.canonicalize()?) {
-        return Err(Failure(format!("the key `{key}` lies inside the ledger that it is to check, which proves nothing: get it from where the operator published it")));
+        return Err(Failure(format!(
+            "the key `{key}` lies inside the ledger that it is to check, which proves nothing: get it from where the operator published it"
+        )));
     }
     let mut text = String::new();
-    File::open(path)?.take(KEY_BYTES_MAX).read_to_string(&mut text)?;
+    File::open(path)?
+        .take(KEY_BYTES_MAX)
+        .read_to_string(&mut text)?;
     Ok(text.trim_end_matches('\n').to_owned())
 }
 
 fn part(path: &Path) -> std::io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    File::open(path)?.take(PART_BYTES_MAX).read_to_end(&mut bytes)?;
+    File::open(path)?
+        .take(PART_BYTES_MAX)
+        .read_to_end(&mut bytes)?;
     Ok(bytes)
 }
