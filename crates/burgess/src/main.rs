@@ -13,6 +13,8 @@ mod kms;
 mod operations;
 mod serve;
 mod server;
+#[cfg(test)]
+mod tests;
 mod web;
 
 use std::process::ExitCode;

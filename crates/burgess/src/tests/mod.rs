@@ -1,0 +1,11 @@
+//! Tests of the whole server inside one process, on a throwaway folder and a clock that
+//! can be moved. Nothing is replaced but the clock; the binary itself is tested elsewhere.
+
+mod approvals;
+mod checklist;
+mod clockwork;
+mod intake;
+mod pages;
+mod replay;
+mod routes;
+mod world;
