@@ -41,6 +41,10 @@ impl Gateway {
             policy_digest: Some(call.permit.policy_digest()),
             ..call.wish().event(&self.scanner, &self.source)
         };
+        // Near its limit the ledger keeps its last room for outcomes: nothing new begins.
+        if !self.journal.ledger().is_writable() {
+            return Err(Refusal::ledger_unavailable("the trail cannot be written, so nothing governed can happen. Tell operations"));
+        }
         // From here on the action is on record; without the record it does not happen.
         self.record(intent).await?;
         self.usage.count_admitted(call.caller.app());
