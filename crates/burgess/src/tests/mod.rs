@@ -4,6 +4,7 @@
 mod approvals;
 mod checklist;
 mod clockwork;
+mod gates;
 mod intake;
 mod pages;
 mod replay;
