@@ -63,7 +63,10 @@ impl Case {
         let app = snapshot.apps.get(caller.app());
         let deployment = app.and_then(|app| app.deployments.get(&environment));
         let charter = deployment.map(|deployment| deployment.charter.clone());
-        let declared = charter.as_ref().and_then(|charter| charter.connector(&route.connector)).cloned();
+        let declared = charter
+            .as_ref()
+            .and_then(|charter| charter.connector(&route.connector))
+            .cloned();
         let known = snapshot.connectors.get(&route.connector);
         let base = base(known, declared.as_ref(), caller);
         let host_declared = base.as_ref().is_some_and(|base| {
@@ -71,16 +74,23 @@ impl Case {
             hosts.iter().any(|host| host_matches(host, base.host()))
         });
         let subject = charter.as_ref().zip(declared.as_ref());
-        let data = subject.and_then(|(charter, declared)| flow::subject(charter, declared)).cloned();
+        let data = subject
+            .and_then(|(charter, declared)| flow::subject(charter, declared))
+            .cloned();
         let action_type = flow::action_type(method, route);
         let granted = caller.claims.scopes();
         let required = required(known, declared.as_ref(), route, action_type, &granted);
         Self {
             version: caller.claims.burgess_version.clone(),
             charter_digest: deployment.map(|deployment| deployment.charter_digest),
-            approval: deployment.and_then(|d| d.approval.as_ref()).map(|approval| approval.id.clone()),
+            approval: deployment
+                .and_then(|d| d.approval.as_ref())
+                .map(|approval| approval.id.clone()),
             score: app.map_or(0, |app| u8::try_from(app.score.min(100)).unwrap_or(100)),
-            limits: charter.as_ref().map(|charter| charter.limits).unwrap_or_default(),
+            limits: charter
+                .as_ref()
+                .map(|charter| charter.limits)
+                .unwrap_or_default(),
             destination: destination(known, route),
             inject: known.map_or(Inject::None, |known| known.inject.clone()),
             facts: CallFacts {
@@ -89,7 +99,9 @@ impl Case {
                 method_declared: is_declared(method, declared.as_ref()),
                 host_declared,
                 action_type,
-                classification: data.as_ref().map_or(Classification::None, |data| data.classification),
+                classification: data
+                    .as_ref()
+                    .map_or(Classification::None, |data| data.classification),
                 required,
                 granted,
                 approved: deployment.is_some_and(|deployment| deployment.is_approved(now)),
@@ -145,36 +157,93 @@ impl Case {
         let facts = &self.facts;
         let connector = &self.destination.connector;
         let (app, environment) = (caller.app(), caller.environment());
-        let missing: Vec<&str> =
-            facts.required.difference(&facts.granted).map(String::as_str).collect();
+        let missing: Vec<&str> = facts
+            .required
+            .difference(&facts.granted)
+            .map(String::as_str)
+            .collect();
         let (code, detail) = if denial.nothing_loaded || denial.alerts() {
-            (denial.code(), format!("Everything is refused: {}. Tell platform and security", denial.sentence()))
+            (
+                denial.code(),
+                format!(
+                    "Everything is refused: {}. Tell platform and security",
+                    denial.sentence()
+                ),
+            )
         } else if facts.quarantined {
-            ("POLICY_QUARANTINED", format!("`{app}` is stopped by quarantine or retired. Ask platform and security why"))
+            (
+                "POLICY_QUARANTINED",
+                format!(
+                    "`{app}` is stopped by quarantine or retired. Ask platform and security why"
+                ),
+            )
         } else if !facts.deployed {
-            ("POLICY_NOT_DEPLOYED", format!("the version that this credential belongs to is not deployed in {environment}. Get a credential of the deployed version"))
+            (
+                "POLICY_NOT_DEPLOYED",
+                format!(
+                    "the version that this credential belongs to is not deployed in {environment}. Get a credential of the deployed version"
+                ),
+            )
         } else if !facts.approved {
-            ("POLICY_NOT_APPROVED", format!("no approval of `{app}` is in force. Ask its owner to renew it"))
+            (
+                "POLICY_NOT_APPROVED",
+                format!("no approval of `{app}` is in force. Ask its owner to renew it"),
+            )
         } else if !facts.declared {
-            ("POLICY_CONNECTOR_UNDECLARED", format!("the charter of `{app}` does not declare the connector `{connector}`. Declare it and ask for approval"))
+            (
+                "POLICY_CONNECTOR_UNDECLARED",
+                format!(
+                    "the charter of `{app}` does not declare the connector `{connector}`. Declare it and ask for approval"
+                ),
+            )
         } else if !facts.host_declared {
-            ("POLICY_HOST_UNDECLARED", format!("`{connector}` has no declared host in {environment}. Add the host to the catalogue or the charter"))
+            (
+                "POLICY_HOST_UNDECLARED",
+                format!(
+                    "`{connector}` has no declared host in {environment}. Add the host to the catalogue or the charter"
+                ),
+            )
         } else if !facts.method_declared {
-            ("POLICY_METHOD_UNDECLARED", format!("the charter of `{app}` does not declare this method for `{connector}`. Declare it and ask for approval"))
+            (
+                "POLICY_METHOD_UNDECLARED",
+                format!(
+                    "the charter of `{app}` does not declare this method for `{connector}`. Declare it and ask for approval"
+                ),
+            )
         } else if !missing.is_empty() {
-            ("SCOPE_MISSING", format!("the call needs the scope `{}`, which the credential does not have. Declare it in the charter, then ask for it with the credential", missing.join("`, `")))
+            (
+                "SCOPE_MISSING",
+                format!(
+                    "the call needs the scope `{}`, which the credential does not have. Declare it in the charter, then ask for it with the credential",
+                    missing.join("`, `")
+                ),
+            )
         } else if let Some(over) = over {
-            (limit_code(over), format!("`{app}` has used up {} of its charter. Wait, or ask for a higher limit", over.key()))
+            (
+                limit_code(over),
+                format!(
+                    "`{app}` has used up {} of its charter. Wait, or ask for a higher limit",
+                    over.key()
+                ),
+            )
         } else {
-            (denial.code(), format!("Policy refuses the call: {}", denial.sentence()))
+            (
+                denial.code(),
+                format!("Policy refuses the call: {}", denial.sentence()),
+            )
         };
         let status = match over {
             Some(_) if code.starts_with("POLICY_LIMIT") => StatusCode::TOO_MANY_REQUESTS,
             _ => StatusCode::FORBIDDEN,
         };
         let refusal = Refusal::new(status, code, detail).because(denial);
-        let retry_after = over.filter(|_| status == StatusCode::TOO_MANY_REQUESTS).map(|_| 60);
-        Refusal { retry_after, ..refusal }
+        let retry_after = over
+            .filter(|_| status == StatusCode::TOO_MANY_REQUESTS)
+            .map(|_| 60);
+        Refusal {
+            retry_after,
+            ..refusal
+        }
     }
 }
 
@@ -254,8 +323,14 @@ fn required(
 
 /// HEAD is GET without the answer's body (RFC 9110 §9.3.2); OPTIONS needs no word of its own.
 fn is_declared(method: &Method, declared: Option<&ConnectorUse>) -> bool {
-    let methods = declared.map(|declared| declared.methods.as_slice()).unwrap_or_default();
-    let has = |name: &str| methods.iter().any(|method| method.eq_ignore_ascii_case(name));
+    let methods = declared
+        .map(|declared| declared.methods.as_slice())
+        .unwrap_or_default();
+    let has = |name: &str| {
+        methods
+            .iter()
+            .any(|method| method.eq_ignore_ascii_case(name))
+    };
     match *method {
         Method::HEAD => has("HEAD") || has("GET"),
         Method::OPTIONS => !methods.is_empty(),

@@ -52,7 +52,10 @@ pub(crate) struct Anonymous {
 
 impl Anonymous {
     pub(crate) fn new(per_minute: u32) -> Self {
-        Self { counts: Mutex::default(), per_minute }
+        Self {
+            counts: Mutex::default(),
+            per_minute,
+        }
     }
 
     /// Counts one refusal.
@@ -74,7 +77,11 @@ impl Anonymous {
         let one = counts.open.entry((minute, reason, prefix)).or_default();
         one.0 = one.0.saturating_add(1);
         one.1 = one.1.saturating_add(u64::from(limited));
-        if limited { Answer::TooMany } else { Answer::Refuse }
+        if limited {
+            Answer::TooMany
+        } else {
+            Answer::Refuse
+        }
     }
 
     /// Takes the aggregates of minutes that are over at `now`; all of them without a time.
@@ -82,19 +89,21 @@ impl Anonymous {
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         let current = now.map_or(i64::MAX, |now| now.as_seconds().div_euclid(60));
         let mut due = Vec::new();
-        counts.open.retain(|(minute, reason, prefix), (count, limited)| {
-            if *minute >= current {
-                return true;
-            }
-            due.push(Aggregate {
-                minute: *minute,
-                reason,
-                prefix: prefix.clone(),
-                count: *count,
-                limited: *limited,
+        counts
+            .open
+            .retain(|(minute, reason, prefix), (count, limited)| {
+                if *minute >= current {
+                    return true;
+                }
+                due.push(Aggregate {
+                    minute: *minute,
+                    reason,
+                    prefix: prefix.clone(),
+                    count: *count,
+                    limited: *limited,
+                });
+                false
             });
-            false
-        });
         due
     }
 
@@ -175,14 +184,29 @@ mod tests {
     fn refusals_of_one_network_and_minute_are_one_aggregate() {
         let anonymous = Anonymous::new(3);
         for host in ["192.0.2.1", "192.0.2.200", "::ffff:192.0.2.7"] {
-            assert_eq!(anonymous.note(host.parse().unwrap(), "A", at(0)), Answer::Refuse);
+            assert_eq!(
+                anonymous.note(host.parse().unwrap(), "A", at(0)),
+                Answer::Refuse
+            );
         }
-        assert_eq!(anonymous.note("192.0.2.9".parse().unwrap(), "A", at(59)), Answer::TooMany);
-        assert_eq!(anonymous.note("2001:db8:1:2::9".parse().unwrap(), "A", at(59)), Answer::Refuse);
-        assert_eq!(anonymous.note("192.0.2.9".parse().unwrap(), "A", at(60)), Answer::Refuse);
+        assert_eq!(
+            anonymous.note("192.0.2.9".parse().unwrap(), "A", at(59)),
+            Answer::TooMany
+        );
+        assert_eq!(
+            anonymous.note("2001:db8:1:2::9".parse().unwrap(), "A", at(59)),
+            Answer::Refuse
+        );
+        assert_eq!(
+            anonymous.note("192.0.2.9".parse().unwrap(), "A", at(60)),
+            Answer::Refuse
+        );
         assert!(anonymous.take(Some(at(59))).is_empty());
         let due = anonymous.take(Some(at(60)));
-        let seen: Vec<_> = due.iter().map(|one| (&*one.prefix, one.count, one.limited)).collect();
+        let seen: Vec<_> = due
+            .iter()
+            .map(|one| (&*one.prefix, one.count, one.limited))
+            .collect();
         assert_eq!(seen, [("192.0.2.0/24", 4, 1), ("2001:db8:1::/48", 1, 0)]);
         anonymous.put_back(&due[0]);
         assert_eq!(anonymous.take(None).len(), 2);

@@ -99,7 +99,10 @@ impl Wish<'_> {
         let mut context = Map::new();
         context.insert("connector".to_owned(), self.route.connector.clone().into());
         context.insert("method".to_owned(), self.request.method.as_str().into());
-        context.insert("access_token".to_owned(), self.caller.claims.jti.clone().into());
+        context.insert(
+            "access_token".to_owned(),
+            self.caller.claims.jti.clone().into(),
+        );
         context.insert("scopes".to_owned(), self.caller.claims.scope.clone().into());
         context
     }

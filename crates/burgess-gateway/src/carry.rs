@@ -32,7 +32,11 @@ use crate::spool::SpoolError;
 
 impl Gateway {
     /// Intent, the call itself, outcome.
-    pub(crate) async fn carry_out(&self, call: Call, body: Incoming) -> Result<Response<Full<Bytes>>, Refusal> {
+    pub(crate) async fn carry_out(
+        &self,
+        call: Call,
+        body: Incoming,
+    ) -> Result<Response<Full<Bytes>>, Refusal> {
         let intent_id = journal::intent_id(&call.id).unwrap_or_else(|| call.id.clone());
         let admitted = answered("admit", call.permit.determining());
         let intent = Event {
@@ -43,7 +47,9 @@ impl Gateway {
         };
         // Near its limit the ledger keeps its last room for outcomes: nothing new begins.
         if !self.journal.ledger().is_writable() {
-            return Err(Refusal::ledger_unavailable("the trail cannot be written, so nothing governed can happen. Tell operations"));
+            return Err(Refusal::ledger_unavailable(
+                "the trail cannot be written, so nothing governed can happen. Tell operations",
+            ));
         }
         // From here on the action is on record; without the record it does not happen.
         self.record(intent).await?;
@@ -56,7 +62,10 @@ impl Gateway {
         let outcome = Event {
             timestamp: (self.ambient.now)().unwrap_or(call.now),
             action_type: ending.action.unwrap_or(call.case.facts.action_type),
-            data_classification: ending.class.unwrap_or(call.case.facts.classification).max(call.case.facts.classification),
+            data_classification: ending
+                .class
+                .unwrap_or(call.case.facts.classification)
+                .max(call.case.facts.classification),
             outcome: ending.outcome,
             error_code: ending.code.map(str::to_owned),
             decision: Some(ending.decision),
@@ -66,7 +75,10 @@ impl Gateway {
         };
         // The commit point: the reply leaves only after its outcome is durable.
         self.record(outcome).await?;
-        ending.reply.map_err(|refusal| Refusal { event_id: Some(call.id), ..refusal })
+        ending.reply.map_err(|refusal| Refusal {
+            event_id: Some(call.id),
+            ..refusal
+        })
     }
 
     /// Request, answer and both verdicts. Either way it ended.
@@ -96,21 +108,35 @@ impl Gateway {
         inspected: &Inspected,
     ) -> Result<(Option<Secret>, Response<Incoming>), Box<Ending>> {
         self.still_allowed(call)?;
-        if inspected.opaque.is_some() && let Some(encoding) = call.request.headers.get(header::CONTENT_ENCODING) {
+        if inspected.opaque.is_some()
+            && let Some(encoding) = call.request.headers.get(header::CONTENT_ENCODING)
+        {
             upward.insert(header::CONTENT_ENCODING, encoding.clone());
         }
-        upward.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("gzip, deflate"));
+        upward.insert(
+            header::ACCEPT_ENCODING,
+            HeaderValue::from_static("gzip, deflate"),
+        );
         let uri = call
             .base
             .join(&call.route.path, call.route.query.as_deref())
-            .map_err(|_| Box::new(failure("ROUTE_REFUSED", StatusCode::BAD_REQUEST, "the address cannot be sent on. Write it plainly")))?;
+            .map_err(|_| {
+                Box::new(failure(
+                    "ROUTE_REFUSED",
+                    StatusCode::BAD_REQUEST,
+                    "the address cannot be sent on. Write it plainly",
+                ))
+            })?;
         let secret = self.secret(call).await?;
         if let Some(secret) = &secret {
-            inject::present(&mut upward, &call.case.inject, secret)
-                .map_err(|_| Box::new(no_secret(&call.route.connector, call.caller.environment())))?;
+            inject::present(&mut upward, &call.case.inject, secret).map_err(|_| {
+                Box::new(no_secret(&call.route.connector, call.caller.environment()))
+            })?;
         }
         let method = call.request.method.clone();
-        let sent = self.upstream.send(method, uri, upward, body, self.limits.upstream_time_max);
+        let sent = self
+            .upstream
+            .send(method, uri, upward, body, self.limits.upstream_time_max);
         match sent.await {
             Ok(response) => Ok((secret, response)),
             Err(error) => Err(Box::new(unanswered(error, &call.route.connector))),
@@ -127,17 +153,26 @@ impl Gateway {
             Revocable::App(&claims.burgess_app),
             Revocable::Approval(&claims.burgess_approval),
         ];
-        if revoked.into_iter().any(|what| self.revocations.is_revoked(what)) {
+        if revoked
+            .into_iter()
+            .any(|what| self.revocations.is_revoked(what))
+        {
             let detail = "the credential was revoked while the call was under way. Ask for a new one on the app's page";
             let refusal = Refusal::new(StatusCode::FORBIDDEN, "CREDENTIAL_REVOKED", detail);
             return Err(Box::new(blocked(refusal, Vec::new())));
         }
         let snapshot = self.snapshot();
         let destination = &call.case.destination;
-        let revision = snapshot.connectors.get(&destination.connector).map_or(0, |known| known.revision);
+        let revision = snapshot
+            .connectors
+            .get(&destination.connector)
+            .map_or(0, |known| known.revision);
         let now = (self.ambient.now)().unwrap_or(call.now);
         let policy = snapshot.policies.digest();
-        match call.permit.recheck(&destination.connector, revision, policy, now) {
+        match call
+            .permit
+            .recheck(&destination.connector, revision, policy, now)
+        {
             Ok(()) => Ok(()),
             Err(error) => {
                 let refusal = Refusal::new(StatusCode::CONFLICT, error.code(), error.to_string());
@@ -161,7 +196,9 @@ impl Gateway {
                 let connector = &call.route.connector;
                 match error {
                     PortError::Missing(_) => tracing::warn!(%connector, "no secret is stored"),
-                    PortError::Unavailable { what, cause } => tracing::error!(%connector, what, %cause, "secret"),
+                    PortError::Unavailable { what, cause } => {
+                        tracing::error!(%connector, what, %cause, "secret")
+                    }
                 }
                 Err(Box::new(no_secret(connector, call.caller.environment())))
             }
@@ -193,19 +230,32 @@ impl Gateway {
         let encoding = message.encoding.clone();
         let head = message.head.clone();
         let inspected = self.inspect(message).await;
-        if secret.is_some_and(|secret| inspection::echoes(secret.expose(), &head, &inspected.plain)) {
+        if secret.is_some_and(|secret| inspection::echoes(secret.expose(), &head, &inspected.plain))
+        {
             return Err(noted(echoed(&call.route.connector)));
         }
-        let action = flow::with_volume(call.case.facts.action_type, inspected.records, inspected.found.personal());
-        let released = self.release(call, Way::In, &inspected, action).map_err(|ending| noted(*ending))?;
+        let action = flow::with_volume(
+            call.case.facts.action_type,
+            inspected.records,
+            inspected.found.personal(),
+        );
+        let released = self
+            .release(call, Way::In, &inspected, action)
+            .map_err(|ending| noted(*ending))?;
         let moved = waiting.bytes.len().saturating_add(released.bytes.len());
-        self.charge(call, &inspected, moved).map_err(|ending| noted(*ending))?;
+        self.charge(call, &inspected, moved)
+            .map_err(|ending| noted(*ending))?;
         let mut ending = arrived(status, &released, &inspected, action);
         let mut reply = Response::new(Full::new(released.bytes));
         *reply.status_mut() = status;
         *reply.headers_mut() = downward;
-        if inspected.opaque.is_some() && let Ok(encoding) = HeaderValue::from_str(&encoding) && !encoding.is_empty() {
-            reply.headers_mut().insert(header::CONTENT_ENCODING, encoding);
+        if inspected.opaque.is_some()
+            && let Ok(encoding) = HeaderValue::from_str(&encoding)
+            && !encoding.is_empty()
+        {
+            reply
+                .headers_mut()
+                .insert(header::CONTENT_ENCODING, encoding);
         }
         if let Ok(id) = HeaderValue::from_str(call.id.as_str()) {
             reply.headers_mut().insert("burgess-event", id);
@@ -218,7 +268,10 @@ impl Gateway {
     fn charge(&self, call: &Call, inspected: &Inspected, bytes: usize) -> Result<(), Box<Ending>> {
         let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
         let (app, limits) = (call.caller.app(), &call.case.limits);
-        match self.usage.add(app, limits, inspected.records, bytes, call.now) {
+        match self
+            .usage
+            .add(app, limits, inspected.records, bytes, call.now)
+        {
             None => Ok(()),
             Some(over) => {
                 let detail = format!(
@@ -237,7 +290,8 @@ impl Gateway {
             return inspection::inspect(&self.scanner, &message, budget);
         }
         let (scanner, copy) = (self.scanner.clone(), message.clone());
-        let inspected = tokio::task::spawn_blocking(move || inspection::inspect(&scanner, &copy, budget)).await;
+        let inspected =
+            tokio::task::spawn_blocking(move || inspection::inspect(&scanner, &copy, budget)).await;
         // The task ends early only when the runtime goes down; then it is done here.
         inspected.unwrap_or_else(|_| inspection::inspect(&self.scanner, &message, budget))
     }
@@ -272,32 +326,53 @@ impl Gateway {
         let now = (self.ambient.now)().unwrap_or(call.now);
         let connector = &call.route.connector;
         let principal = call.caller.principal();
-        match Release::decide(&principal, &call.case.destination, &facts, &snapshot.policies, now) {
+        match Release::decide(
+            &principal,
+            &call.case.destination,
+            &facts,
+            &snapshot.policies,
+            now,
+        ) {
             Release::Pass(Obligation::AsIs(permit)) => {
                 let decision = answered("release", permit.determining());
-                Ok(Released { bytes: inspected.plain.clone(), decision })
+                Ok(Released {
+                    bytes: inspected.plain.clone(),
+                    decision,
+                })
             }
             Release::Pass(Obligation::Redacted(permit)) => match &inspected.redacted {
                 Some(redacted) => {
                     let decision = answered("redact", permit.determining());
-                    Ok(Released { bytes: redacted.clone(), decision })
+                    Ok(Released {
+                        bytes: redacted.clone(),
+                        decision,
+                    })
                 }
                 // Policy asked for what cannot be done: fail closed.
                 None => {
                     let denial = admit::no_permit("release_redacted", &snapshot.policies);
-                    Err(Box::new(stopped(connector, way, inspected, action, &denial)))
+                    Err(Box::new(stopped(
+                        connector, way, inspected, action, &denial,
+                    )))
                 }
             },
             Release::Blocked(denial) => {
                 if denial.alerts() {
                     tracing::error!(errors = ?denial.errors, "a policy could not be evaluated");
                 }
-                Err(Box::new(stopped(connector, way, inspected, action, &denial)))
+                Err(Box::new(stopped(
+                    connector, way, inspected, action, &denial,
+                )))
             }
         }
     }
 
     fn not_spooled(&self, call: &Call, way: Way, error: SpoolError) -> Ending {
-        not_spooled(&call.route.connector, self.spool.body_bytes_max(), way, error)
+        not_spooled(
+            &call.route.connector,
+            self.spool.body_bytes_max(),
+            way,
+            error,
+        )
     }
 }

@@ -28,10 +28,14 @@ pub struct Caller {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Unauthenticated {
     /// None at all.
-    #[error("the call shows no credential: send `Authorization: Bearer` and an access token from /oauth/token")]
+    #[error(
+        "the call shows no credential: send `Authorization: Bearer` and an access token from /oauth/token"
+    )]
     Missing,
     /// More than one, or another scheme.
-    #[error("the call must show exactly one credential, as `Authorization: Bearer` and an access token")]
+    #[error(
+        "the call must show exactly one credential, as `Authorization: Bearer` and an access token"
+    )]
     Scheme,
     /// Not an access token of ours.
     #[error(transparent)]
@@ -78,7 +82,10 @@ impl Caller {
         now: Timestamp,
     ) -> Result<Self, Unauthenticated> {
         let decoded = decode_access(bearer(headers)?)?;
-        let key = snapshot.keys.get(&decoded.key_id).ok_or(Unauthenticated::UnknownKey)?;
+        let key = snapshot
+            .keys
+            .get(&decoded.key_id)
+            .ok_or(Unauthenticated::UnknownKey)?;
         verify(key, &decoded.signing_input, decoded.signature)?;
         let claims = decoded.claims;
         claims.check(now, connector, &snapshot.issuer, LEEWAY)?;
@@ -131,7 +138,11 @@ fn bearer(headers: &HeaderMap) -> Result<&str, Unauthenticated> {
         .ok()
         .and_then(|text| text.split_once(' '))
         .ok_or(Unauthenticated::Scheme)?;
-    if scheme.eq_ignore_ascii_case("bearer") { Ok(rest.trim()) } else { Err(Unauthenticated::Scheme) }
+    if scheme.eq_ignore_ascii_case("bearer") {
+        Ok(rest.trim())
+    } else {
+        Err(Unauthenticated::Scheme)
+    }
 }
 
 /// Strict verification (RFC 8032 §5.1.7 without cofactor tricks): weak keys are refused too.

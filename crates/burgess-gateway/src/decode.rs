@@ -34,7 +34,9 @@ pub(crate) enum Opaque {
 impl fmt::Display for Opaque {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Encoding => "it uses a content encoding that cannot be read here (gzip and deflate can)",
+            Self::Encoding => {
+                "it uses a content encoding that cannot be read here (gzip and deflate can)"
+            }
             Self::TooLarge => "it is larger than a body may be once it is decoded",
             Self::Damaged => "its compression is broken",
             Self::Archive => "it is an archive or a packed document",
@@ -78,8 +80,15 @@ fn inflate(body: &[u8], budget: usize) -> Result<Bytes, Opaque> {
 fn bounded(reader: impl std::io::Read, budget: usize) -> Result<Bytes, Opaque> {
     let limit = u64::try_from(budget).unwrap_or(u64::MAX).saturating_add(1);
     let mut out = Vec::new();
-    reader.take(limit).read_to_end(&mut out).map_err(|_| Opaque::Damaged)?;
-    if out.len() > budget { Err(Opaque::TooLarge) } else { Ok(out.into()) }
+    reader
+        .take(limit)
+        .read_to_end(&mut out)
+        .map_err(|_| Opaque::Damaged)?;
+    if out.len() > budget {
+        Err(Opaque::TooLarge)
+    } else {
+        Ok(out.into())
+    }
 }
 
 /// Other readings of a body, to be inspected beside it. They show that something is there; they
@@ -110,15 +119,28 @@ pub(crate) fn readings(body: &[u8], budget: usize) -> Result<Vec<Vec<u8>>, Opaqu
 /// Containers by their first bytes: zip (and office documents), 7z, rar, xz, bzip2, zstd, OLE, PDF.
 fn is_packed(body: &[u8]) -> bool {
     const MAGIC: [&[u8]; 9] = [
-        b"PK\x03\x04", b"PK\x05\x06", b"7z\xBC\xAF\x27\x1C", b"Rar!\x1A\x07", b"\xFD7zXZ\x00", b"BZh",
-        b"\x28\xB5\x2F\xFD", b"\xD0\xCF\x11\xE0\xA1\xB1\x1A\xE1", b"%PDF-",
+        b"PK\x03\x04",
+        b"PK\x05\x06",
+        b"7z\xBC\xAF\x27\x1C",
+        b"Rar!\x1A\x07",
+        b"\xFD7zXZ\x00",
+        b"BZh",
+        b"\x28\xB5\x2F\xFD",
+        b"\xD0\xCF\x11\xE0\xA1\xB1\x1A\xE1",
+        b"%PDF-",
     ];
     MAGIC.iter().any(|magic| body.starts_with(magic))
 }
 
 /// The text of a body in UTF-16, by its byte order mark or by its many zero bytes.
 fn utf16(body: &[u8]) -> Option<String> {
-    let zeros = |from: usize| body.iter().skip(from).step_by(2).filter(|byte| **byte == 0).count();
+    let zeros = |from: usize| {
+        body.iter()
+            .skip(from)
+            .step_by(2)
+            .filter(|byte| **byte == 0)
+            .count()
+    };
     let half = body.len() / 2;
     let little = match body.get(..2)? {
         [0xFF, 0xFE] => true,
@@ -127,9 +149,21 @@ fn utf16(body: &[u8]) -> Option<String> {
         _ if half >= 4 && zeros(0) > half * 4 / 10 => false,
         _ => return None,
     };
-    let units = body.chunks_exact(2).filter_map(|pair| <[u8; 2]>::try_from(pair).ok());
-    let units = units.map(|pair| if little { u16::from_le_bytes(pair) } else { u16::from_be_bytes(pair) });
-    Some(char::decode_utf16(units).map(|unit| unit.unwrap_or(char::REPLACEMENT_CHARACTER)).collect())
+    let units = body
+        .chunks_exact(2)
+        .filter_map(|pair| <[u8; 2]>::try_from(pair).ok());
+    let units = units.map(|pair| {
+        if little {
+            u16::from_le_bytes(pair)
+        } else {
+            u16::from_be_bytes(pair)
+        }
+    });
+    Some(
+        char::decode_utf16(units)
+            .map(|unit| unit.unwrap_or(char::REPLACEMENT_CHARACTER))
+            .collect(),
+    )
 }
 
 /// The texts behind runs of base64 in a body, one per line.
@@ -139,7 +173,10 @@ fn base64_texts(body: &[u8], budget: usize) -> Result<Vec<u8>, Opaque> {
         .with_decode_allow_trailing_bits(true);
     const STANDARD: GeneralPurpose = GeneralPurpose::new(&base64::alphabet::STANDARD, ANY);
     let mut out = Vec::new();
-    for run in body.split(|byte| !is_base64(*byte)).filter(|run| run.len() >= BASE64_RUN_MIN) {
+    for run in body
+        .split(|byte| !is_base64(*byte))
+        .filter(|run| run.len() >= BASE64_RUN_MIN)
+    {
         let run: Vec<u8> = run
             .iter()
             .map(|byte| match byte {
@@ -149,8 +186,14 @@ fn base64_texts(body: &[u8], budget: usize) -> Result<Vec<u8>, Opaque> {
             })
             .collect();
         // One character over is no byte: leave it.
-        let whole = if run.len() % 4 == 1 { run.len() - 1 } else { run.len() };
-        let Ok(text) = STANDARD.decode(run.get(..whole).unwrap_or_default()) else { continue };
+        let whole = if run.len() % 4 == 1 {
+            run.len() - 1
+        } else {
+            run.len()
+        };
+        let Ok(text) = STANDARD.decode(run.get(..whole).unwrap_or_default()) else {
+            continue;
+        };
         let text = if text.starts_with(&[0x1F, 0x8B]) {
             match bounded(MultiGzDecoder::new(text.as_slice()), budget) {
                 Ok(text) => text.to_vec(),
@@ -177,7 +220,8 @@ const fn is_base64(byte: u8) -> bool {
 
 /// Nine of ten bytes are printable or white space.
 fn is_text(bytes: &[u8]) -> bool {
-    let printable = |byte: &&u8| byte.is_ascii_graphic() || byte.is_ascii_whitespace() || **byte >= 0x80;
+    let printable =
+        |byte: &&u8| byte.is_ascii_graphic() || byte.is_ascii_whitespace() || **byte >= 0x80;
     let ascii = bytes.iter().filter(|byte| byte.is_ascii()).count();
     bytes.iter().filter(printable).count() * 10 >= bytes.len() * 9 && ascii * 10 >= bytes.len() * 7
 }
@@ -211,11 +255,21 @@ mod tests {
             (gzip(&gzip(text)), "gzip, gzip"),
             (Bytes::from_static(text), ""),
         ] {
-            assert_eq!(content(&body, encoding, 100).as_deref(), Ok(text), "{encoding}");
+            assert_eq!(
+                content(&body, encoding, 100).as_deref(),
+                Ok(text),
+                "{encoding}"
+            );
         }
-        assert_eq!(content(&gzip(&[0; 10_000]), "gzip", 9_999), Err(Opaque::TooLarge));
+        assert_eq!(
+            content(&gzip(&[0; 10_000]), "gzip", 9_999),
+            Err(Opaque::TooLarge)
+        );
         assert_eq!(content(&gzip(text), "br", 100), Err(Opaque::Encoding));
-        assert_eq!(content(&Bytes::from_static(b"no"), "gzip", 100), Err(Opaque::Damaged));
+        assert_eq!(
+            content(&Bytes::from_static(b"no"), "gzip", 100),
+            Err(Opaque::Damaged)
+        );
     }
 
     #[test]
@@ -226,13 +280,18 @@ mod tests {
             all.windows(card.len()).any(|window| window == card)
         };
         assert!(holds(&gzip(card)) && holds(&gzip(&gzip(card))));
-        let wide: Vec<u8> = "card 4111111111111111".encode_utf16().flat_map(u16::to_le_bytes).collect();
+        let wide: Vec<u8> = "card 4111111111111111"
+            .encode_utf16()
+            .flat_map(u16::to_le_bytes)
+            .collect();
         assert!(holds(&wide));
         let text = base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(card);
         assert!(holds(format!("{{\"note\":\"{text}\"}}").as_bytes()));
         let packed = base64::engine::general_purpose::STANDARD.encode(gzip(card));
         assert!(holds(packed.as_bytes()));
-        assert!(!holds(b"an ordinary sentence with 0123456789012345678901234567890123456789"));
+        assert!(!holds(
+            b"an ordinary sentence with 0123456789012345678901234567890123456789"
+        ));
         assert_eq!(readings(b"PK\x03\x04rest", 100), Err(Opaque::Archive));
         assert_eq!(readings(&gzip(&[b'a'; 200]), 100), Err(Opaque::TooLarge));
     }

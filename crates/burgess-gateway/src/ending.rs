@@ -36,7 +36,10 @@ pub(crate) struct Released {
 
 /// What was answered, by which policies.
 pub(crate) fn answered(answer: &str, policies: &[String]) -> DecisionRecord {
-    DecisionRecord { answer: answer.to_owned(), policies: policies.to_vec() }
+    DecisionRecord {
+        answer: answer.to_owned(),
+        policies: policies.to_vec(),
+    }
 }
 
 impl Ending {
@@ -51,9 +54,14 @@ impl Ending {
         if kinds.is_empty() && inspected.opaque.is_none() {
             return self;
         }
-        let counts = inspected.summary.kinds.iter().filter(|(name, _)| kinds.contains(*name));
-        let found: Map<String, Value> =
-            counts.map(|(name, count)| ((*name).to_owned(), count.block.into())).collect();
+        let counts = inspected
+            .summary
+            .kinds
+            .iter()
+            .filter(|(name, _)| kinds.contains(*name));
+        let found: Map<String, Value> = counts
+            .map(|(name, count)| ((*name).to_owned(), count.block.into()))
+            .collect();
         let name = match way {
             Way::In => "found_in_answer",
             Way::Out => "found_in_request",
@@ -95,26 +103,49 @@ pub(crate) fn failure(code: &'static str, status: StatusCode, detail: &str) -> E
 
 pub(crate) fn unanswered(error: UpstreamError, connector: &str) -> Ending {
     let (code, status, what) = match error {
-        UpstreamError::Unreachable => ("UPSTREAM_UNREACHABLE", StatusCode::BAD_GATEWAY, "cannot be reached"),
-        UpstreamError::Broken => ("UPSTREAM_BROKEN", StatusCode::BAD_GATEWAY, "broke off its answer"),
-        UpstreamError::TimedOut => ("UPSTREAM_TIMED_OUT", StatusCode::GATEWAY_TIMEOUT, "took too long to answer"),
+        UpstreamError::Unreachable => (
+            "UPSTREAM_UNREACHABLE",
+            StatusCode::BAD_GATEWAY,
+            "cannot be reached",
+        ),
+        UpstreamError::Broken => (
+            "UPSTREAM_BROKEN",
+            StatusCode::BAD_GATEWAY,
+            "broke off its answer",
+        ),
+        UpstreamError::TimedOut => (
+            "UPSTREAM_TIMED_OUT",
+            StatusCode::GATEWAY_TIMEOUT,
+            "took too long to answer",
+        ),
     };
-    failure(code, status, &format!("`{connector}` {what}. Try again; tell operations if it stays"))
+    failure(
+        code,
+        status,
+        &format!("`{connector}` {what}. Try again; tell operations if it stays"),
+    )
 }
 
 pub(crate) fn no_secret(connector: &str, environment: Environment) -> Ending {
     let detail = format!(
         "the secret of `{connector}` for {environment} is not there, so the call was not made. Ask platform and security to store it"
     );
-    failure("SECRET_UNAVAILABLE", StatusCode::SERVICE_UNAVAILABLE, &detail)
+    failure(
+        "SECRET_UNAVAILABLE",
+        StatusCode::SERVICE_UNAVAILABLE,
+        &detail,
+    )
 }
 
 pub(crate) fn echoed(connector: &str) -> Ending {
     let detail = format!(
         "The answer of `{connector}` was stopped before it reached the app: it repeats the secret that the gateway keeps for it. Call another address, or tell platform and security"
     );
-    blocked(Refusal::new(StatusCode::FORBIDDEN, "DLP_BLOCK_SECRET", detail), Vec::new())
-        .with("bytes_released", 0)
+    blocked(
+        Refusal::new(StatusCode::FORBIDDEN, "DLP_BLOCK_SECRET", detail),
+        Vec::new(),
+    )
+    .with("bytes_released", 0)
 }
 
 /// The ending of a call whose answer goes on to the app. An error of the connector's own is a
@@ -133,7 +164,11 @@ pub(crate) fn arrived(
         None
     };
     let ending = Ending {
-        outcome: if code.is_some() { Outcome::Failure } else { Outcome::Success },
+        outcome: if code.is_some() {
+            Outcome::Failure
+        } else {
+            Outcome::Success
+        },
         code,
         decision: released.decision.clone(),
         action: Some(action),
@@ -159,11 +194,14 @@ pub(crate) fn stopped(
     denial: &Denial,
 ) -> Ending {
     let detail = sentence::blocked(inspected, way, connector, denial);
-    let refusal = Refusal::new(StatusCode::FORBIDDEN, sentence::code(inspected), detail).because(denial);
+    let refusal =
+        Refusal::new(StatusCode::FORBIDDEN, sentence::code(inspected), detail).because(denial);
     let mut ending = blocked(refusal, denial.policy_ids());
     ending.action = Some(action);
     ending.class = inspected.classification();
-    ending.with_findings(way, inspected).with("bytes_released", 0)
+    ending
+        .with_findings(way, inspected)
+        .with("bytes_released", 0)
 }
 
 /// The ending of a call whose body could not be taken in.
@@ -173,7 +211,9 @@ pub(crate) fn not_spooled(connector: &str, most: usize, way: Way, error: SpoolEr
             Refusal::new(
                 StatusCode::FORBIDDEN,
                 "DLP_BLOCK_TOO_LARGE",
-                format!("The call was stopped before it reached `{connector}`: its body is larger than {most} bytes and cannot be checked whole. Send it in parts"),
+                format!(
+                    "The call was stopped before it reached `{connector}`: its body is larger than {most} bytes and cannot be checked whole. Send it in parts"
+                ),
             ),
             Vec::new(),
         ),
@@ -181,17 +221,34 @@ pub(crate) fn not_spooled(connector: &str, most: usize, way: Way, error: SpoolEr
             Refusal::new(
                 StatusCode::FORBIDDEN,
                 "DLP_BLOCK_TOO_LARGE",
-                format!("The answer of `{connector}` was stopped before it reached the app: it is larger than {most} bytes and cannot be checked whole. Ask for fewer records"),
+                format!(
+                    "The answer of `{connector}` was stopped before it reached the app: it is larger than {most} bytes and cannot be checked whole. Ask for fewer records"
+                ),
             ),
             Vec::new(),
         ),
         (SpoolError::NoRoom, _) => {
-            let mut busy = failure("GATEWAY_BUSY", StatusCode::SERVICE_UNAVAILABLE, "too many bodies wait to be checked. Try again shortly");
-            busy.reply = busy.reply.map_err(|refusal| Refusal { retry_after: Some(2), ..refusal });
+            let mut busy = failure(
+                "GATEWAY_BUSY",
+                StatusCode::SERVICE_UNAVAILABLE,
+                "too many bodies wait to be checked. Try again shortly",
+            );
+            busy.reply = busy.reply.map_err(|refusal| Refusal {
+                retry_after: Some(2),
+                ..refusal
+            });
             busy
         }
-        (SpoolError::Broken, Way::Out) => failure("REQUEST_BROKEN", StatusCode::BAD_REQUEST, "the body did not arrive whole. Send it again"),
-        (SpoolError::TimedOut, Way::Out) => failure("REQUEST_TIMED_OUT", StatusCode::REQUEST_TIMEOUT, "the body took too long to arrive. Send it again"),
+        (SpoolError::Broken, Way::Out) => failure(
+            "REQUEST_BROKEN",
+            StatusCode::BAD_REQUEST,
+            "the body did not arrive whole. Send it again",
+        ),
+        (SpoolError::TimedOut, Way::Out) => failure(
+            "REQUEST_TIMED_OUT",
+            StatusCode::REQUEST_TIMEOUT,
+            "the body took too long to arrive. Send it again",
+        ),
         (SpoolError::Broken, Way::In) => unanswered(UpstreamError::Broken, connector),
         (SpoolError::TimedOut, Way::In) => unanswered(UpstreamError::TimedOut, connector),
     }

@@ -26,8 +26,15 @@ use crate::route::Route;
 /// or 25.
 pub const EXPORT_RECORDS_MAX: u64 = 25;
 
-const EXPORT_WORDS: [&str; 7] =
-    ["export", "exports", "download", "downloads", "dump", "bulk", "extract"];
+const EXPORT_WORDS: [&str; 7] = [
+    "export",
+    "exports",
+    "download",
+    "downloads",
+    "dump",
+    "bulk",
+    "extract",
+];
 const TABLE_KEYS: [&str; 4] = ["format", "type", "output", "accept"];
 const TABLE_FORMATS: [&str; 6] = ["csv", "tsv", "xls", "xlsx", "parquet", "ndjson"];
 
@@ -53,7 +60,11 @@ pub fn action_type(method: &Method, route: &Route) -> ActionType {
 /// What a call turns out to do once a body is known: reading much is an export.
 pub fn with_volume(action: ActionType, records: u64, personal: u32) -> ActionType {
     let much = records > EXPORT_RECORDS_MAX && u64::from(personal) > EXPORT_RECORDS_MAX;
-    if much && action == ActionType::Read { ActionType::Export } else { action }
+    if much && action == ActionType::Read {
+        ActionType::Export
+    } else {
+        action
+    }
 }
 
 fn names_export(route: &Route) -> bool {
@@ -68,7 +79,8 @@ fn names_export(route: &Route) -> bool {
 }
 
 fn words(text: &str) -> impl Iterator<Item = &str> {
-    text.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty())
+    text.split(|c: char| !c.is_ascii_alphanumeric())
+        .filter(|word| !word.is_empty())
 }
 
 /// The flows of a charter through one connector in one direction.
@@ -83,7 +95,11 @@ pub struct Declared {
 /// What `charter` lets flow through `connector` in `direction`.
 pub fn declared(charter: &Charter, connector: &ConnectorUse, direction: Direction) -> Declared {
     let mut out = Declared::default();
-    for flow in connector.flows.iter().filter(|flow| flow.direction == direction) {
+    for flow in connector
+        .flows
+        .iter()
+        .filter(|flow| flow.direction == direction)
+    {
         if let Some(data) = charter.data(&flow.data) {
             out.classes.insert(data.classification);
             out.actions.extend(data.actions.iter().copied());
@@ -115,8 +131,11 @@ pub fn required_scopes(
     granted: &BTreeSet<String>,
 ) -> BTreeSet<String> {
     let name = |scope: &str| scope_name(&connector.id, scope);
-    let all: BTreeSet<&str> =
-        known.iter().map(String::as_str).chain(connector.scopes.iter().map(String::as_str)).collect();
+    let all: BTreeSet<&str> = known
+        .iter()
+        .map(String::as_str)
+        .chain(connector.scopes.iter().map(String::as_str))
+        .collect();
     if all.is_empty() {
         return BTreeSet::new();
     }
@@ -124,10 +143,17 @@ pub fn required_scopes(
     let by_resource: Vec<Scope<'_>> = all
         .into_iter()
         .filter_map(Scope::read)
-        .filter(|scope| segments.iter().any(|segment| scope.resource.eq_ignore_ascii_case(segment)))
+        .filter(|scope| {
+            segments
+                .iter()
+                .any(|segment| scope.resource.eq_ignore_ascii_case(segment))
+        })
         .collect();
-    let declared: Vec<Scope<'_>> =
-        connector.scopes.iter().filter_map(|scope| Scope::read(scope)).collect();
+    let declared: Vec<Scope<'_>> = connector
+        .scopes
+        .iter()
+        .filter_map(|scope| Scope::read(scope))
+        .collect();
     let (candidates, resource) = match by_resource.first() {
         Some(scope) => (&by_resource, scope.resource),
         None => (&declared, "*"),
@@ -141,7 +167,10 @@ pub fn required_scopes(
         .filter(|scope| scope.fits(action))
         .map(|scope| name(scope.text))
         .collect();
-    let chosen = fitting.iter().find(|scope| granted.contains(*scope)).or_else(|| fitting.first());
+    let chosen = fitting
+        .iter()
+        .find(|scope| granted.contains(*scope))
+        .or_else(|| fitting.first());
     let missing = || name(&format!("{resource}:{}", action.as_str()));
     BTreeSet::from([chosen.cloned().unwrap_or_else(missing)])
 }
@@ -158,14 +187,24 @@ impl<'a> Scope<'a> {
         const SEPARATORS: [char; 3] = [':', '.', '/'];
         let (resource, verb) = text.rsplit_once(SEPARATORS)?;
         // Microsoft Graph appends to whom it applies: `Sites.Read.All`.
-        let inner = resource.rsplit_once(SEPARATORS).filter(|_| verb.eq_ignore_ascii_case("all"));
+        let inner = resource
+            .rsplit_once(SEPARATORS)
+            .filter(|_| verb.eq_ignore_ascii_case("all"));
         let (resource, verb) = inner.unwrap_or((resource, verb));
         let verb = verb.to_ascii_lowercase();
         // `ReadBasic` reads, `ReadWriteAll` reads and writes.
-        let stem = ["readwrite", "read"].into_iter().find(|stem| verb.starts_with(stem));
+        let stem = ["readwrite", "read"]
+            .into_iter()
+            .find(|stem| verb.starts_with(stem));
         let verb = stem.map_or(verb, str::to_owned);
-        let known = ActionType::ALL.into_iter().any(|action| verbs(action).contains(&verb.as_str()));
-        known.then_some(Self { text, resource, verb })
+        let known = ActionType::ALL
+            .into_iter()
+            .any(|action| verbs(action).contains(&verb.as_str()));
+        known.then_some(Self {
+            text,
+            resource,
+            verb,
+        })
     }
 
     fn fits(&self, action: ActionType) -> bool {
@@ -177,11 +216,29 @@ impl<'a> Scope<'a> {
 const fn verbs(action: ActionType) -> &'static [&'static str] {
     match action {
         ActionType::Read => &["read", "list", "get", "view", "readwrite", "manage", "all"],
-        ActionType::Create => &["create", "write", "add", "post", "send", "readwrite", "manage", "all"],
+        ActionType::Create => &[
+            "create",
+            "write",
+            "add",
+            "post",
+            "send",
+            "readwrite",
+            "manage",
+            "all",
+        ],
         ActionType::Update => &["update", "write", "edit", "readwrite", "manage", "all"],
         ActionType::Delete => &["delete", "write", "readwrite", "manage", "all"],
         ActionType::Execute => &["execute", "run", "write", "readwrite", "manage", "all"],
-        ActionType::Export => &["export", "read", "list", "get", "view", "readwrite", "manage", "all"],
+        ActionType::Export => &[
+            "export",
+            "read",
+            "list",
+            "get",
+            "view",
+            "readwrite",
+            "manage",
+            "all",
+        ],
     }
 }
 
@@ -195,7 +252,10 @@ pub fn records(body: &[u8], media_type: &str) -> u64 {
     if let Ok(value) = serde_json::from_slice::<serde_json::Value>(body) {
         return count(largest_array(&value)).max(1);
     }
-    let lines = || body.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+    let lines = || {
+        body.split(|byte| *byte == b'\n')
+            .filter(|line| !line.is_empty())
+    };
     let json_lines = || lines().all(|line| line.first() == Some(&b'{'));
     if media_type.contains("csv") || media_type.contains("tab-separated") {
         count(lines().count().saturating_sub(1)).max(1)
@@ -208,9 +268,12 @@ pub fn records(body: &[u8], media_type: &str) -> u64 {
 
 fn largest_array(value: &serde_json::Value) -> usize {
     match value {
-        serde_json::Value::Array(items) => {
-            items.iter().map(largest_array).max().unwrap_or_default().max(items.len())
-        }
+        serde_json::Value::Array(items) => items
+            .iter()
+            .map(largest_array)
+            .max()
+            .unwrap_or_default()
+            .max(items.len()),
         serde_json::Value::Object(map) => map.values().map(largest_array).max().unwrap_or_default(),
         _ => 0,
     }
@@ -238,7 +301,11 @@ mod tests {
     #[test]
     fn method_and_address_say_what_a_call_does() {
         let check = |method: Method, target: &str, wanted: ActionType| {
-            assert_eq!(action_type(&method, &route(target)), wanted, "{method} {target}");
+            assert_eq!(
+                action_type(&method, &route(target)),
+                wanted,
+                "{method} {target}"
+            );
         };
         check(Method::GET, "/c/crm/customers/7", ActionType::Read);
         check(Method::POST, "/c/crm/customers", ActionType::Create);
@@ -246,7 +313,13 @@ mod tests {
         check(Method::POST, "/c/crm/flows/run", ActionType::Execute);
         check(Method::PATCH, "/c/crm/customers/7", ActionType::Update);
         check(Method::DELETE, "/c/crm/customers/7", ActionType::Delete);
-        for export in ["/c/crm/customers/export", "/c/crm/data-dump", "/c/crm/x?format=csv", "/c/crm/x?Action=bulk", "/c/crm/%65xport"] {
+        for export in [
+            "/c/crm/customers/export",
+            "/c/crm/data-dump",
+            "/c/crm/x?format=csv",
+            "/c/crm/x?Action=bulk",
+            "/c/crm/%65xport",
+        ] {
             check(Method::GET, export, ActionType::Export);
             check(Method::POST, export, ActionType::Export);
         }
@@ -258,13 +331,19 @@ mod tests {
         assert_eq!(with_volume(ActionType::Read, 26, 26), ActionType::Export);
         assert_eq!(with_volume(ActionType::Read, 26, 25), ActionType::Read);
         assert_eq!(with_volume(ActionType::Read, 25, 100), ActionType::Read);
-        assert_eq!(with_volume(ActionType::Update, 500, 500), ActionType::Update);
+        assert_eq!(
+            with_volume(ActionType::Update, 500, 500),
+            ActionType::Update
+        );
     }
 
     #[test]
     fn records_are_counted_in_json_lines_and_tables() {
         assert_eq!(records(b"", "application/json"), 0);
-        assert_eq!(records(br#"{"a":{"rows":[{},{},{}]},"b":[1]}"#, "application/json"), 3);
+        assert_eq!(
+            records(br#"{"a":{"rows":[{},{},{}]},"b":[1]}"#, "application/json"),
+            3
+        );
         assert_eq!(records(b"a,b\n1,2\n3,4\n", "text/csv; charset=utf-8"), 2);
         assert_eq!(records(b"{\"a\":1}\n{\"a\":2}\n", "text/plain"), 2);
         assert_eq!(records(b"hello", "text/plain"), 1);
@@ -275,19 +354,65 @@ mod tests {
     fn a_call_needs_the_scope_that_names_its_resource_and_its_verb() {
         let check = |scopes: &[&str], target: &str, action: ActionType, wanted: &[&str]| {
             let granted = BTreeSet::new();
-            let needed = required_scopes(&connector(scopes), &BTreeSet::new(), &route(target), action, &granted);
+            let needed = required_scopes(
+                &connector(scopes),
+                &BTreeSet::new(),
+                &route(target),
+                action,
+                &granted,
+            );
             let wanted: BTreeSet<String> = wanted.iter().map(|s| (*s).to_owned()).collect();
             assert_eq!(needed, wanted, "{target}");
         };
         let scopes = ["quotes:read", "orders:write"];
-        check(&scopes, "/c/crm/quotes/7", ActionType::Read, &["crm/quotes:read"]);
-        check(&scopes, "/c/crm/quotes/7", ActionType::Delete, &["crm/quotes:delete"]);
-        check(&scopes, "/c/crm/orders", ActionType::Create, &["crm/orders:write"]);
-        check(&scopes, "/c/crm/other", ActionType::Read, &["crm/quotes:read"]);
-        check(&["quotes:read"], "/c/crm/other", ActionType::Delete, &["crm/*:delete"]);
-        check(&["Sites.Read.All"], "/c/crm/sites/7", ActionType::Read, &["crm/Sites.Read.All"]);
-        check(&["Sites.Read.All"], "/c/crm/sites/7", ActionType::Delete, &["crm/Sites:delete"]);
-        check(&["User.ReadBasic.All"], "/c/crm/user", ActionType::Read, &["crm/User.ReadBasic.All"]);
+        check(
+            &scopes,
+            "/c/crm/quotes/7",
+            ActionType::Read,
+            &["crm/quotes:read"],
+        );
+        check(
+            &scopes,
+            "/c/crm/quotes/7",
+            ActionType::Delete,
+            &["crm/quotes:delete"],
+        );
+        check(
+            &scopes,
+            "/c/crm/orders",
+            ActionType::Create,
+            &["crm/orders:write"],
+        );
+        check(
+            &scopes,
+            "/c/crm/other",
+            ActionType::Read,
+            &["crm/quotes:read"],
+        );
+        check(
+            &["quotes:read"],
+            "/c/crm/other",
+            ActionType::Delete,
+            &["crm/*:delete"],
+        );
+        check(
+            &["Sites.Read.All"],
+            "/c/crm/sites/7",
+            ActionType::Read,
+            &["crm/Sites.Read.All"],
+        );
+        check(
+            &["Sites.Read.All"],
+            "/c/crm/sites/7",
+            ActionType::Delete,
+            &["crm/Sites:delete"],
+        );
+        check(
+            &["User.ReadBasic.All"],
+            "/c/crm/user",
+            ActionType::Read,
+            &["crm/User.ReadBasic.All"],
+        );
         check(&["api"], "/c/crm/other", ActionType::Read, &["crm/api"]);
         check(&[], "/c/crm/other", ActionType::Read, &[]);
     }

@@ -155,7 +155,9 @@ impl Gateway {
             Err(refusal) => refusal.into_response(),
         };
         if close {
-            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+            response
+                .headers_mut()
+                .insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
         response
     }
@@ -170,28 +172,55 @@ impl Gateway {
             Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "CLOCK_UNTRUSTED", detail)
         })?;
         let (request, body) = request.into_parts();
-        let route = Route::parse(&request.method, &request.uri)
-            .map_err(|e| self.unknown(peer, now, Refusal::new(e.status(), e.code(), e.to_string())))?;
+        let route = Route::parse(&request.method, &request.uri).map_err(|e| {
+            self.unknown(peer, now, Refusal::new(e.status(), e.code(), e.to_string()))
+        })?;
         let snapshot = self.snapshot();
-        self.check_age(&snapshot).map_err(|refusal| self.unknown(peer, now, refusal))?;
-        let caller =
-            Caller::authenticate(&request.headers, &route.connector, &snapshot, &*self.revocations, now)
-                .map_err(|error| {
-                    let refusal = Refusal::new(StatusCode::UNAUTHORIZED, error.code(), error.to_string());
-                    self.unknown(peer, now, refusal)
-                })?;
+        self.check_age(&snapshot)
+            .map_err(|refusal| self.unknown(peer, now, refusal))?;
+        let caller = Caller::authenticate(
+            &request.headers,
+            &route.connector,
+            &snapshot,
+            &*self.revocations,
+            now,
+        )
+        .map_err(|error| {
+            let refusal = Refusal::new(StatusCode::UNAUTHORIZED, error.code(), error.to_string());
+            self.unknown(peer, now, refusal)
+        })?;
         let mut case = Case::gather(&snapshot, &caller, &request.method, &route, now);
         let id = self.event_id()?;
-        let over = self.usage.take(caller.app(), &case.limits, (self.ambient.monotonic)(), now);
+        let over = self
+            .usage
+            .take(caller.app(), &case.limits, (self.ambient.monotonic)(), now);
         let (permit, base) = match case.admit(&caller, over, &snapshot.policies, now) {
             Ok(admitted) => admitted,
             Err(refused) => {
                 let NotAdmitted { refusal, denial } = *refused;
-                let wish = Wish { id, now, peer, caller: &caller, case: &case, route: &route, request: &request };
+                let wish = Wish {
+                    id,
+                    now,
+                    peer,
+                    caller: &caller,
+                    case: &case,
+                    route: &route,
+                    request: &request,
+                };
                 return Err(self.deny(wish, refusal, &denial).await);
             }
         };
-        let call = Call { id, now, peer, caller, case, route, request, base, permit };
+        let call = Call {
+            id,
+            now,
+            peer,
+            caller,
+            case,
+            route,
+            request,
+            base,
+            permit,
+        };
         self.carry_out(call, body).await
     }
 
@@ -205,7 +234,10 @@ impl Gateway {
             age.as_secs()
         );
         let refusal = Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "GATEWAY_STALE", detail);
-        Err(Refusal { retry_after: Some(2), ..refusal })
+        Err(Refusal {
+            retry_after: Some(2),
+            ..refusal
+        })
     }
 
     /// Counts the refusal of a caller whom nobody knows.
@@ -215,7 +247,10 @@ impl Gateway {
             Answer::TooMany => {
                 let detail = "too many calls without a valid credential came from this network. Wait a minute";
                 let limited = Refusal::new(StatusCode::TOO_MANY_REQUESTS, "RATE_LIMITED", detail);
-                Refusal { retry_after: Some(60), ..limited }
+                Refusal {
+                    retry_after: Some(60),
+                    ..limited
+                }
             }
         }
     }
@@ -225,7 +260,10 @@ impl Gateway {
         let event = Event {
             outcome: Outcome::Blocked,
             error_code: Some(refusal.code.to_owned()),
-            decision: Some(DecisionRecord { answer: "deny".to_owned(), policies: denial.policy_ids() }),
+            decision: Some(DecisionRecord {
+                answer: "deny".to_owned(),
+                policies: denial.policy_ids(),
+            }),
             policy_digest: Some(denial.policy_digest),
             ..wish.event(&self.scanner, &self.source)
         };
@@ -233,7 +271,10 @@ impl Gateway {
             tracing::error!(errors = ?denial.errors, "a policy could not be evaluated");
         }
         match self.record(event).await {
-            Ok(()) => Refusal { event_id: Some(wish.id), ..refusal },
+            Ok(()) => Refusal {
+                event_id: Some(wish.id),
+                ..refusal
+            },
             Err(unavailable) => unavailable,
         }
     }
@@ -241,7 +282,9 @@ impl Gateway {
     pub(crate) async fn record(&self, event: Event) -> Result<(), Refusal> {
         let seed = (self.ambient.random)().map_err(|error| {
             tracing::error!(%error, "no random bytes");
-            Refusal::ledger_unavailable("the trail cannot be written, so nothing governed can happen. Tell operations")
+            Refusal::ledger_unavailable(
+                "the trail cannot be written, so nothing governed can happen. Tell operations",
+            )
         })?;
         match self.journal.record(event, &self.source, None, seed).await {
             Ok(_) => Ok(()),
@@ -255,9 +298,13 @@ impl Gateway {
     }
 
     fn event_id(&self) -> Result<EventId, Refusal> {
-        (self.ambient.uuid)().map(EventId::from_uuid).map_err(|error| {
-            tracing::error!(%error, "no event id");
-            Refusal::ledger_unavailable("the trail cannot be written, so nothing governed can happen. Tell operations")
-        })
+        (self.ambient.uuid)()
+            .map(EventId::from_uuid)
+            .map_err(|error| {
+                tracing::error!(%error, "no event id");
+                Refusal::ledger_unavailable(
+                    "the trail cannot be written, so nothing governed can happen. Tell operations",
+                )
+            })
     }
 }

@@ -11,8 +11,17 @@ use crate::snapshot::BaseUrl;
 
 /// Never forwarded, in neither direction: framing, connection and proxy matters.
 const HOP_BY_HOP: [&str; 12] = [
-    "connection", "content-length", "expect", "keep-alive", "proxy-authenticate",
-    "proxy-authorization", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade",
+    "connection",
+    "content-length",
+    "expect",
+    "keep-alive",
+    "proxy-authenticate",
+    "proxy-authorization",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
     "http2-settings",
 ];
 
@@ -20,18 +29,48 @@ const HOP_BY_HOP: [&str; 12] = [
 /// meaning of the call after it was decided on, and what the gateway sets itself. `range` would
 /// let a value be fetched in pieces too small to recognise.
 const NOT_UP: [&str; 24] = [
-    "authorization", "cookie", "host", "forwarded", "via", "from", "origin", "referer", "range",
-    "if-range", "accept-encoding", "content-encoding", "x-forwarded-for", "x-forwarded-host",
-    "x-forwarded-proto", "x-forwarded-port", "x-real-ip", "x-http-method", "x-http-method-override",
-    "x-method-override", "x-original-url", "x-rewrite-url", "x-original-host", "x-host",
+    "authorization",
+    "cookie",
+    "host",
+    "forwarded",
+    "via",
+    "from",
+    "origin",
+    "referer",
+    "range",
+    "if-range",
+    "accept-encoding",
+    "content-encoding",
+    "x-forwarded-for",
+    "x-forwarded-host",
+    "x-forwarded-proto",
+    "x-forwarded-port",
+    "x-real-ip",
+    "x-http-method",
+    "x-http-method-override",
+    "x-method-override",
+    "x-original-url",
+    "x-rewrite-url",
+    "x-original-host",
+    "x-host",
 ];
 
 /// Never handed to an app: the connector's session, challenges for a secret that the app must not
 /// have, and what describes a body that was decoded on the way.
 const NOT_DOWN: [&str; 13] = [
-    "set-cookie", "set-cookie2", "www-authenticate", "authentication-info",
-    "proxy-authentication-info", "content-encoding", "content-range", "accept-ranges", "location",
-    "content-location", "alt-svc", "strict-transport-security", "server",
+    "set-cookie",
+    "set-cookie2",
+    "www-authenticate",
+    "authentication-info",
+    "proxy-authentication-info",
+    "content-encoding",
+    "content-range",
+    "accept-ranges",
+    "location",
+    "content-location",
+    "alt-svc",
+    "strict-transport-security",
+    "server",
 ];
 
 /// The headers of an app's request that go on to the connector.
@@ -85,7 +124,11 @@ fn connection_names(headers: &HeaderMap) -> BTreeSet<String> {
 
 /// All values of one header in lowercase, as one list.
 pub(crate) fn text(headers: &HeaderMap, name: HeaderName) -> String {
-    let all: Vec<&str> = headers.get_all(name).iter().filter_map(|value| value.to_str().ok()).collect();
+    let all: Vec<&str> = headers
+        .get_all(name)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .collect();
     all.join(", ").to_ascii_lowercase()
 }
 
@@ -106,7 +149,9 @@ mod tests {
     use super::*;
 
     fn map(pairs: &[(&str, &str)]) -> HeaderMap {
-        let pair = |(name, value): &(&str, &str)| (name.parse::<HeaderName>().unwrap(), value.parse().unwrap());
+        let pair = |(name, value): &(&str, &str)| {
+            (name.parse::<HeaderName>().unwrap(), value.parse().unwrap())
+        };
         pairs.iter().map(pair).collect()
     }
 
@@ -117,9 +162,17 @@ mod tests {
     #[test]
     fn the_apps_credential_and_framing_never_reach_the_connector() {
         let request = map(&[
-            ("authorization", "Bearer a"), ("cookie", "a=b"), ("host", "x"), ("connection", "x-a, close"),
-            ("x-a", "1"), ("transfer-encoding", "chunked"), ("content-length", "1"), ("range", "bytes=0-1"),
-            ("x-http-method-override", "DELETE"), ("x-api-key", "mine"), ("accept", "text/csv"),
+            ("authorization", "Bearer a"),
+            ("cookie", "a=b"),
+            ("host", "x"),
+            ("connection", "x-a, close"),
+            ("x-a", "1"),
+            ("transfer-encoding", "chunked"),
+            ("content-length", "1"),
+            ("range", "bytes=0-1"),
+            ("x-http-method-override", "DELETE"),
+            ("x-api-key", "mine"),
+            ("accept", "text/csv"),
         ]);
         let key = HeaderName::from_static("x-api-key");
         assert_eq!(names(&upward(&request, Some(&key))), ["accept"]);
@@ -129,10 +182,20 @@ mod tests {
     fn cookies_and_foreign_locations_never_reach_the_app() {
         let base = BaseUrl::parse("https://api.example.com/v2").unwrap();
         let answer = |location: &str| {
-            let answer = map(&[("set-cookie", "a=b"), ("location", location), ("etag", "1"), ("www-authenticate", "Basic")]);
+            let answer = map(&[
+                ("set-cookie", "a=b"),
+                ("location", location),
+                ("etag", "1"),
+                ("www-authenticate", "Basic"),
+            ]);
             downward(&answer, "crm", &base)
         };
         assert_eq!(names(&answer("https://evil.example/v2/a")), ["etag"]);
-        assert_eq!(answer("https://api.example.com/v2/a?b=1").get("location").unwrap(), "/c/crm/a?b=1");
+        assert_eq!(
+            answer("https://api.example.com/v2/a?b=1")
+                .get("location")
+                .unwrap(),
+            "/c/crm/a?b=1"
+        );
     }
 }

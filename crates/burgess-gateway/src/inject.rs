@@ -28,8 +28,14 @@ pub(crate) fn present(
     let base64 = || STANDARD.encode(secret.expose());
     let (name, value) = match inject {
         Inject::None => return Ok(()),
-        Inject::Bearer => (header::AUTHORIZATION, [b"Bearer ".as_slice(), secret.expose()].concat()),
-        Inject::Basic => (header::AUTHORIZATION, format!("Basic {}", base64()).into_bytes()),
+        Inject::Bearer => (
+            header::AUTHORIZATION,
+            [b"Bearer ".as_slice(), secret.expose()].concat(),
+        ),
+        Inject::Basic => (
+            header::AUTHORIZATION,
+            format!("Basic {}", base64()).into_bytes(),
+        ),
         Inject::Header(name) => (name.clone(), secret.expose().to_vec()),
     };
     let value = Zeroizing::new(value);

@@ -53,7 +53,12 @@ impl Inspected {
 
     /// Names of the kinds found.
     pub(crate) fn kinds(&self) -> BTreeSet<&'static str> {
-        self.summary.kinds.iter().filter(|(_, count)| count.block > 0).map(|(name, _)| *name).collect()
+        self.summary
+            .kinds
+            .iter()
+            .filter(|(_, count)| count.block > 0)
+            .map(|(name, _)| *name)
+            .collect()
     }
 }
 
@@ -77,8 +82,19 @@ pub(crate) fn inspect(scanner: &Scanner, message: &Message, budget: usize) -> In
     let redacted = (blocks(&spans) && everything_in_sight)
         .then(|| black_out(scanner, &plain, &spans, &message.media_type))
         .flatten();
-    let records = if opaque.is_some() { 0 } else { flow::records(&plain, &message.media_type) };
-    Inspected { found: found(&summary), summary, opaque, plain, redacted, records }
+    let records = if opaque.is_some() {
+        0
+    } else {
+        flow::records(&plain, &message.media_type)
+    };
+    Inspected {
+        found: found(&summary),
+        summary,
+        opaque,
+        plain,
+        redacted,
+        records,
+    }
 }
 
 fn blocks(spans: &[Span]) -> bool {
@@ -87,7 +103,11 @@ fn blocks(spans: &[Span]) -> bool {
 
 /// The body with every certain span replaced, if JSON stays JSON and a second look finds nothing.
 fn black_out(scanner: &Scanner, plain: &Bytes, spans: &[Span], media_type: &str) -> Option<Bytes> {
-    let certain: Vec<Span> = spans.iter().filter(|span| span.grade == Grade::Block).cloned().collect();
+    let certain: Vec<Span> = spans
+        .iter()
+        .filter(|span| span.grade == Grade::Block)
+        .cloned()
+        .collect();
     let out = redact(plain, &certain);
     let json = media_type.contains("json");
     if json && serde_json::from_slice::<serde_json::Value>(&out).is_err() {
@@ -115,7 +135,10 @@ fn found(summary: &Summary) -> Found {
 /// call tried to carry in its address or its name.
 pub(crate) fn clean(scanner: &Scanner, text: &str) -> String {
     let spans = scanner.scan(text.as_bytes());
-    String::from_utf8_lossy(&redact(text.as_bytes(), &spans)).chars().take(1_000).collect()
+    String::from_utf8_lossy(&redact(text.as_bytes(), &spans))
+        .chars()
+        .take(1_000)
+        .collect()
 }
 
 /// Whether `secret` stands in a message, plain, in base64 or percent-encoded.
@@ -127,15 +150,27 @@ pub(crate) fn echoes(secret: &[u8], head: &[u8], body: &[u8]) -> bool {
     }
     let percent: Vec<u8> = secret
         .iter()
-        .flat_map(|byte| if byte.is_ascii_alphanumeric() { vec![*byte] } else { format!("%{byte:02X}").into_bytes() })
+        .flat_map(|byte| {
+            if byte.is_ascii_alphanumeric() {
+                vec![*byte]
+            } else {
+                format!("%{byte:02X}").into_bytes()
+            }
+        })
         .collect();
     let base64 = base64::engine::general_purpose::STANDARD_NO_PAD.encode(secret);
     let escaped = serde_json::to_vec(&String::from_utf8_lossy(secret)).unwrap_or_default();
-    let escaped = escaped.get(1..escaped.len().saturating_sub(1)).unwrap_or_default();
+    let escaped = escaped
+        .get(1..escaped.len().saturating_sub(1))
+        .unwrap_or_default();
     [secret, base64.as_bytes(), &percent, escaped]
         .into_iter()
         .filter(|needle| !needle.is_empty())
-        .any(|needle| [head, body].into_iter().any(|text| memchr::memmem::find(text, needle).is_some()))
+        .any(|needle| {
+            [head, body]
+                .into_iter()
+                .any(|text| memchr::memmem::find(text, needle).is_some())
+        })
 }
 
 #[cfg(test)]
@@ -154,7 +189,10 @@ mod tests {
     #[test]
     fn what_is_found_can_be_blacked_out_only_where_the_body_stays_whole() {
         let scanner = Scanner::default();
-        let strings = message("application/json", r#"{"email":"dana@corp.example.com","name":"Dana"}"#);
+        let strings = message(
+            "application/json",
+            r#"{"email":"dana@corp.example.com","name":"Dana"}"#,
+        );
         let seen = inspect(&scanner, &strings, 1_000);
         assert_eq!((seen.found.pii, seen.records), (1, 1));
         let redacted = seen.redacted.unwrap();

@@ -129,7 +129,10 @@ impl Journal {
         source_seq: Option<u64>,
         seed: [u8; 32],
     ) -> Result<Receipt, JournalError> {
-        let event = Event { source: source.to_owned(), ..event };
+        let event = Event {
+            source: source.to_owned(),
+            ..event
+        };
         let leaf = audit::leaf(&event, seed)?;
         let side = self.seal(&event, &leaf.opening).await?;
         let draft = Draft {
@@ -157,7 +160,9 @@ impl Journal {
         let ledger = self.ledger.clone();
         let read = move || Ok::<_, ReadError>((ledger.entry(index)?, ledger.side(index)?));
         let bad = |cause: String| JournalError::NotAnEvent { index, cause };
-        let (leaf, side) = tokio::task::spawn_blocking(read).await.map_err(|e| bad(e.to_string()))??;
+        let (leaf, side) = tokio::task::spawn_blocking(read)
+            .await
+            .map_err(|e| bad(e.to_string()))??;
         self.open_bytes(index, &leaf, &side).await
     }
 
@@ -165,10 +170,19 @@ impl Journal {
     ///
     /// # Errors
     /// [`JournalError`].
-    pub async fn open_bytes(&self, index: u64, leaf: &[u8], side: &[u8]) -> Result<Entry, JournalError> {
+    pub async fn open_bytes(
+        &self,
+        index: u64,
+        leaf: &[u8],
+        side: &[u8],
+    ) -> Result<Entry, JournalError> {
         let bad = |cause: String| JournalError::NotAnEvent { index, cause };
         let fields: LeafFields = serde_json::from_slice(leaf).map_err(|e| bad(e.to_string()))?;
-        let values = if side.is_empty() { Values::default() } else { self.unseal(&fields.event_id, side).await? };
+        let values = if side.is_empty() {
+            Values::default()
+        } else {
+            self.unseal(&fields.event_id, side).await?
+        };
         if let Some(opening) = values.opening() {
             let opened = audit::open(leaf, &opening).map_err(|e| bad(e.to_string()))?;
             return Ok(Entry {
@@ -193,30 +207,53 @@ impl Journal {
         };
         let values = Zeroizing::new(json(&values)?);
         let id = event.event_id.as_str();
-        let inner = self.vault.seal(&resource, opening.seed.as_bytes(), &bound(id, "seed")).await?;
+        let inner = self
+            .vault
+            .seal(&resource, opening.seed.as_bytes(), &bound(id, "seed"))
+            .await?;
         let side = Side {
             schema: SIDE.to_owned(),
             actor: self.boxed(&actor, &values, &bound(id, "actor")).await?,
-            resource: self.boxed(&resource, opening.resource_id.as_bytes(), &bound(id, "resource")).await?,
+            resource: self
+                .boxed(
+                    &resource,
+                    opening.resource_id.as_bytes(),
+                    &bound(id, "resource"),
+                )
+                .await?,
             seed: self.boxed(&actor, &inner, &bound(id, "seed")).await?,
         };
         json(&side)
     }
 
-    async fn boxed(&self, subject: &str, plain: &[u8], bound: &[u8]) -> Result<Boxed, JournalError> {
+    async fn boxed(
+        &self,
+        subject: &str,
+        plain: &[u8],
+        bound: &[u8],
+    ) -> Result<Boxed, JournalError> {
         let sealed = self.vault.seal(subject, plain, bound).await?;
-        Ok(Boxed { subject: self.vault.alias(subject), sealed: STANDARD_NO_PAD.encode(sealed) })
+        Ok(Boxed {
+            subject: self.vault.alias(subject),
+            sealed: STANDARD_NO_PAD.encode(sealed),
+        })
     }
 
     /// Opens what can be opened. A box that is not readable at all counts as closed: side files
     /// are deletable and prove nothing.
     async fn unseal(&self, event_id: &EventId, side: &[u8]) -> Result<Values, JournalError> {
-        let Ok(side) = serde_json::from_slice::<Side>(side) else { return Ok(Values::default()) };
+        let Ok(side) = serde_json::from_slice::<Side>(side) else {
+            return Ok(Values::default());
+        };
         let id = event_id.as_str();
         let actor = self.unboxed(&side.actor, &bound(id, "actor")).await?;
         let resource = self.unboxed(&side.resource, &bound(id, "resource")).await?;
         let seed = match self.unboxed(&side.seed, &bound(id, "seed")).await? {
-            Some(inner) => self.vault.open(&side.resource.subject, &inner, &bound(id, "seed")).await?,
+            Some(inner) => {
+                self.vault
+                    .open(&side.resource.subject, &inner, &bound(id, "seed"))
+                    .await?
+            }
             None => None,
         };
         Ok(Values {
@@ -226,8 +263,14 @@ impl Journal {
         })
     }
 
-    async fn unboxed(&self, one: &Boxed, bound: &[u8]) -> Result<Option<Zeroizing<Vec<u8>>>, JournalError> {
-        let Ok(sealed) = STANDARD_NO_PAD.decode(&one.sealed) else { return Ok(None) };
+    async fn unboxed(
+        &self,
+        one: &Boxed,
+        bound: &[u8],
+    ) -> Result<Option<Zeroizing<Vec<u8>>>, JournalError> {
+        let Ok(sealed) = STANDARD_NO_PAD.decode(&one.sealed) else {
+            return Ok(None);
+        };
         Ok(self.vault.open(&one.subject, &sealed, bound).await?)
     }
 }
@@ -332,7 +375,9 @@ impl LeafFields {
         let event = Event {
             event_id: self.event_id,
             timestamp: self.timestamp,
-            actor_id: actor.as_ref().map_or_else(|| CLOSED.to_owned(), |a| a.actor_id.clone()),
+            actor_id: actor
+                .as_ref()
+                .map_or_else(|| CLOSED.to_owned(), |a| a.actor_id.clone()),
             actor_role: self.actor_role,
             app_id: self.app_id,
             version: self.version,

@@ -110,7 +110,11 @@ impl Usage {
         let mut apps = self.apps.lock().unwrap_or_else(PoisonError::into_inner);
         let usage = apps.entry(app.clone()).or_default();
         usage.turn_day(now);
-        while usage.calls.front().is_some_and(|at| at.saturating_add(MINUTE) <= monotonic) {
+        while usage
+            .calls
+            .front()
+            .is_some_and(|at| at.saturating_add(MINUTE) <= monotonic)
+        {
             usage.calls.pop_front();
         }
         if usage.rows >= limits.rows_per_day {
@@ -140,7 +144,10 @@ impl Usage {
         let mut apps = self.apps.lock().unwrap_or_else(PoisonError::into_inner);
         let usage = apps.entry(app.clone()).or_default();
         usage.turn_day(now);
-        let (rows, bytes) = (usage.rows.saturating_add(rows), usage.bytes.saturating_add(bytes));
+        let (rows, bytes) = (
+            usage.rows.saturating_add(rows),
+            usage.bytes.saturating_add(bytes),
+        );
         if rows > limits.rows_per_day {
             return Some(OverLimit::Rows);
         }
@@ -207,9 +214,15 @@ mod tests {
         let at = Duration::from_secs;
         assert_eq!(usage.take(&app, &limits(), at(0), now), None);
         assert_eq!(usage.take(&app, &limits(), at(30), now), None);
-        assert_eq!(usage.take(&app, &limits(), at(59), now), Some(OverLimit::Requests));
+        assert_eq!(
+            usage.take(&app, &limits(), at(59), now),
+            Some(OverLimit::Requests)
+        );
         assert_eq!(usage.take(&app, &limits(), at(60), now), None);
-        assert_eq!(usage.take(&app, &limits(), at(60), now), Some(OverLimit::Requests));
+        assert_eq!(
+            usage.take(&app, &limits(), at(60), now),
+            Some(OverLimit::Requests)
+        );
     }
 
     #[test]
@@ -217,10 +230,19 @@ mod tests {
         let (usage, app) = (Usage::default(), AppId::organisation());
         let day = |n: i64| Timestamp::from_seconds(n * DAY_SECONDS);
         assert_eq!(usage.add(&app, &limits(), 10, 5, day(1)), None);
-        assert_eq!(usage.take(&app, &limits(), Duration::ZERO, day(1)), Some(OverLimit::Rows));
+        assert_eq!(
+            usage.take(&app, &limits(), Duration::ZERO, day(1)),
+            Some(OverLimit::Rows)
+        );
         assert_eq!(usage.take(&app, &limits(), Duration::ZERO, day(2)), None);
-        assert_eq!(usage.add(&app, &limits(), 0, 101, day(2)), Some(OverLimit::Bytes));
+        assert_eq!(
+            usage.add(&app, &limits(), 0, 101, day(2)),
+            Some(OverLimit::Bytes)
+        );
         assert_eq!(usage.add(&app, &limits(), 0, 100, day(2)), None);
-        assert_eq!(usage.take(&app, &limits(), Duration::ZERO, day(2)), Some(OverLimit::Bytes));
+        assert_eq!(
+            usage.take(&app, &limits(), Duration::ZERO, day(2)),
+            Some(OverLimit::Bytes)
+        );
     }
 }

@@ -3,9 +3,9 @@
 //! One shape for all: a stable code, a sentence that a person understands, the event that records
 //! it, and everything that is unmet. Not here: deciding.
 
-use bytes::Bytes;
 use burgess_core::id::EventId;
 use burgess_core::policy::Denial;
+use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, header};
 use http_body_util::Full;
 use serde::Serialize;
@@ -54,19 +54,34 @@ impl Refusal {
     /// A refusal without an event yet.
     pub fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
         let detail = detail.into();
-        Self { status, code, detail, unmet: Vec::new(), event_id: None, retry_after: None }
+        Self {
+            status,
+            code,
+            detail,
+            unmet: Vec::new(),
+            event_id: None,
+            retry_after: None,
+        }
     }
 
     /// The trace cannot be written, so nothing governed happens.
     pub fn ledger_unavailable(detail: &str) -> Self {
-        let refusal = Self::new(StatusCode::SERVICE_UNAVAILABLE, "LEDGER_UNAVAILABLE", detail);
-        Self { retry_after: Some(5), ..refusal }
+        let refusal = Self::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "LEDGER_UNAVAILABLE",
+            detail,
+        );
+        Self {
+            retry_after: Some(5),
+            ..refusal
+        }
     }
 
     /// With everything that policy held against it.
     pub fn because(self, denial: &Denial) -> Self {
         let remedy = |text: Option<&String>| {
-            text.cloned().unwrap_or_else(|| "change the charter and ask for approval".to_owned())
+            text.cloned()
+                .unwrap_or_else(|| "change the charter and ask for approval".to_owned())
         };
         let mut unmet: Vec<Unmet> = denial
             .policies
@@ -77,7 +92,9 @@ impl Refusal {
                 remedy: remedy(rule.remedy.as_ref()),
             })
             .collect();
-        if unmet.is_empty() && let Some(nearest) = &denial.nearest {
+        if unmet.is_empty()
+            && let Some(nearest) = &denial.nearest
+        {
             unmet.push(Unmet {
                 control: nearest.rule.id.clone(),
                 reason: denial.sentence(),
@@ -90,7 +107,10 @@ impl Refusal {
     /// The answer on the wire.
     pub fn into_response(self) -> Response<Full<Bytes>> {
         let body = Body {
-            r#type: format!("urn:burgess:problem:{}", self.code.to_ascii_lowercase().replace('_', "-")),
+            r#type: format!(
+                "urn:burgess:problem:{}",
+                self.code.to_ascii_lowercase().replace('_', "-")
+            ),
             title: self.status.canonical_reason().unwrap_or("Refused"),
             status: self.status.as_u16(),
             detail: &self.detail,
@@ -103,7 +123,10 @@ impl Refusal {
         let mut response = Response::new(Full::new(Bytes::from(bytes)));
         *response.status_mut() = self.status;
         let headers = response.headers_mut();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        headers.insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/problem+json"),
+        );
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         if let Some(seconds) = self.retry_after {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));

@@ -58,7 +58,13 @@ pub async fn serve(
         match accepted {
             Ok((stream, peer)) => {
                 let _ = stream.set_nodelay(true);
-                connections.spawn(connection(stream, peer.ip(), gateway.clone(), ending.clone(), permit));
+                connections.spawn(connection(
+                    stream,
+                    peer.ip(),
+                    gateway.clone(),
+                    ending.clone(),
+                    permit,
+                ));
             }
             Err(error) => {
                 tracing::warn!(%error, "a connection could not be accepted");

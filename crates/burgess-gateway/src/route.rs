@@ -37,13 +37,17 @@ pub enum RouteError {
     #[error("the path has a segment that is empty, `.` or `..`: write the path out")]
     Traversal,
     /// Characters that programs read differently.
-    #[error("the path holds an encoded slash, a backslash, a control character or a broken percent sign: write it plainly")]
+    #[error(
+        "the path holds an encoded slash, a backslash, a control character or a broken percent sign: write it plainly"
+    )]
     Ambiguous,
     /// Too long.
     #[error("the target is longer than 8000 bytes: send long values in the body")]
     TooLong,
     /// `TRACE` and the like.
-    #[error("this method cannot go through the gateway: use GET, HEAD, OPTIONS, POST, PUT, PATCH or DELETE")]
+    #[error(
+        "this method cannot go through the gateway: use GET, HEAD, OPTIONS, POST, PUT, PATCH or DELETE"
+    )]
     Method,
 }
 
@@ -124,9 +128,8 @@ impl Route {
 
     /// Names and values of the query with percent signs and `+` decoded, in lowercase.
     pub fn query_pairs(&self) -> Vec<(String, String)> {
-        let text = |part: &str| {
-            String::from_utf8_lossy(&decode(&part.replace('+', " "))).to_lowercase()
-        };
+        let text =
+            |part: &str| String::from_utf8_lossy(&decode(&part.replace('+', " "))).to_lowercase();
         self.query
             .iter()
             .flat_map(|query| query.split('&'))
@@ -149,7 +152,10 @@ fn check_path(path: &str) -> Result<(), RouteError> {
     while let Some(segment) = segments.next() {
         let decoded = decode(segment);
         // A parameter (`..;x`) hides a dot segment from some servers and not from others.
-        let name = decoded.split(|byte| *byte == b';').next().unwrap_or_default();
+        let name = decoded
+            .split(|byte| *byte == b';')
+            .next()
+            .unwrap_or_default();
         let dots = name == b"." || name == b"..";
         // Only the last segment may be empty: the slash at the end.
         if dots || (decoded.is_empty() && segments.peek().is_some()) {
@@ -212,20 +218,38 @@ mod tests {
     #[test]
     fn a_call_names_its_connector_and_the_path_below_it() {
         let route = read("/c/crm/contacts/7%20a?Format=CSV&q=a+b").unwrap();
-        assert_eq!((&*route.connector, &*route.path), ("crm", "/contacts/7%20a"));
+        assert_eq!(
+            (&*route.connector, &*route.path),
+            ("crm", "/contacts/7%20a")
+        );
         assert_eq!(route.segments(), ["contacts", "7 a"]);
-        assert_eq!(route.query_pairs()[0], ("format".to_owned(), "csv".to_owned()));
+        assert_eq!(
+            route.query_pairs()[0],
+            ("format".to_owned(), "csv".to_owned())
+        );
         assert_eq!(read("/c/crm").unwrap().path, "/");
         assert_eq!(read("/c/crm/a/").unwrap().path, "/a/");
     }
 
     #[test]
     fn a_path_that_two_programs_could_read_differently_is_refused() {
-        for path in ["../x", "a/../b", "./a", "%2e%2e/a", "a/%2E./b", "..;v=1/a", "a//b", "/a"] {
-            assert_eq!(read(&format!("/c/crm/{path}")), Err(RouteError::Traversal), "{path}");
+        for path in [
+            "../x", "a/../b", "./a", "%2e%2e/a", "a/%2E./b", "..;v=1/a", "a//b", "/a",
+        ] {
+            assert_eq!(
+                read(&format!("/c/crm/{path}")),
+                Err(RouteError::Traversal),
+                "{path}"
+            );
         }
-        for path in ["a%2fb", "a%5Cb", "a%00", "a%0d%0ab", "a%252e", "a%zz", "a%2"] {
-            assert_eq!(read(&format!("/c/crm/{path}")), Err(RouteError::Ambiguous), "{path}");
+        for path in [
+            "a%2fb", "a%5Cb", "a%00", "a%0d%0ab", "a%252e", "a%zz", "a%2",
+        ] {
+            assert_eq!(
+                read(&format!("/c/crm/{path}")),
+                Err(RouteError::Ambiguous),
+                "{path}"
+            );
         }
         for target in ["/", "/c", "/x/crm/a"] {
             assert_eq!(read(target), Err(RouteError::NotFound), "{target}");
@@ -237,8 +261,14 @@ mod tests {
     #[test]
     fn proxy_requests_are_refused() {
         let read = |method: Method, target: &str| Route::parse(&method, &target.parse().unwrap());
-        assert_eq!(read(Method::CONNECT, "api.example:443"), Err(RouteError::Connect));
-        assert_eq!(read(Method::GET, "http://api.example/c/crm/x"), Err(RouteError::AbsoluteForm));
+        assert_eq!(
+            read(Method::CONNECT, "api.example:443"),
+            Err(RouteError::Connect)
+        );
+        assert_eq!(
+            read(Method::GET, "http://api.example/c/crm/x"),
+            Err(RouteError::AbsoluteForm)
+        );
         assert_eq!(read(Method::TRACE, "/c/crm/x"), Err(RouteError::Method));
     }
 }

@@ -30,7 +30,11 @@ pub(crate) fn blocked(inspected: &Inspected, way: Way, connector: &str, denial: 
         Way::In => format!("The answer of `{connector}` was stopped before it reached the app"),
         Way::Out => format!("The call was stopped before it reached `{connector}`"),
     };
-    format!("{stopped}: {what}{records}, and {}. {}", denial.sentence(), next(way))
+    format!(
+        "{stopped}: {what}{records}, and {}. {}",
+        denial.sentence(),
+        next(way)
+    )
 }
 
 fn next(way: Way) -> &'static str {

@@ -143,7 +143,10 @@ impl BaseUrl {
             && !authority.as_str().contains('@')
             && !authority.host().is_empty()
             && !text.contains('#')
-            && path.path().split('/').all(|segment| segment != "." && segment != "..");
+            && path
+                .path()
+                .split('/')
+                .all(|segment| segment != "." && segment != "..");
         if !clean || (scheme != Scheme::HTTP && scheme != Scheme::HTTPS) {
             return Err(bad());
         }
@@ -151,7 +154,11 @@ impl BaseUrl {
             return Err(BaseUrlError::Plain(text.chars().take(200).collect()));
         }
         let prefix = path.path().trim_end_matches('/').to_owned();
-        Ok(Self { scheme, authority, prefix })
+        Ok(Self {
+            scheme,
+            authority,
+            prefix,
+        })
     }
 
     /// The host a charter or the catalogue would name, with its port if that is not the usual one.
@@ -182,7 +189,9 @@ impl BaseUrl {
         let uri: Uri = location.parse().ok()?;
         let same = match (uri.scheme(), uri.authority()) {
             (None, None) => true,
-            (Some(scheme), Some(authority)) => *scheme == self.scheme && *authority == self.authority,
+            (Some(scheme), Some(authority)) => {
+                *scheme == self.scheme && *authority == self.authority
+            }
             _ => false,
         };
         let target = uri.path_and_query()?.as_str();
@@ -193,7 +202,8 @@ impl BaseUrl {
 
 fn is_loopback(host: &str) -> bool {
     let bare = host.trim_start_matches('[').trim_end_matches(']');
-    host.eq_ignore_ascii_case("localhost") || bare.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+    host.eq_ignore_ascii_case("localhost")
+        || bare.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
 impl Deployment {
@@ -211,22 +221,51 @@ mod tests {
 
     #[test]
     fn plain_http_is_for_this_machine_alone() {
-        for good in ["https://api.example.com", "http://127.0.0.1:9000", "http://[::1]:1/x", "http://localhost/"] {
+        for good in [
+            "https://api.example.com",
+            "http://127.0.0.1:9000",
+            "http://[::1]:1/x",
+            "http://localhost/",
+        ] {
             assert!(BaseUrl::parse(good).is_ok(), "{good}");
         }
-        assert!(matches!(BaseUrl::parse("http://api.example.com"), Err(BaseUrlError::Plain(_))));
-        for bad in ["", "api.example.com", "ftp://x.example", "https://a@b.example", "https://b.example/?q", "https://b.example/../x"] {
-            assert!(matches!(BaseUrl::parse(bad), Err(BaseUrlError::Shape(_))), "{bad}");
+        assert!(matches!(
+            BaseUrl::parse("http://api.example.com"),
+            Err(BaseUrlError::Plain(_))
+        ));
+        for bad in [
+            "",
+            "api.example.com",
+            "ftp://x.example",
+            "https://a@b.example",
+            "https://b.example/?q",
+            "https://b.example/../x",
+        ] {
+            assert!(
+                matches!(BaseUrl::parse(bad), Err(BaseUrlError::Shape(_))),
+                "{bad}"
+            );
         }
     }
 
     #[test]
     fn a_location_below_the_base_is_told_from_one_elsewhere() {
         let base = BaseUrl::parse("https://api.example.com/v2/").unwrap();
-        assert_eq!(base.join("/a", Some("b=1")).unwrap().to_string(), "https://api.example.com/v2/a?b=1");
-        assert_eq!(base.below("https://api.example.com/v2/a?b"), Some("/a?b".to_owned()));
+        assert_eq!(
+            base.join("/a", Some("b=1")).unwrap().to_string(),
+            "https://api.example.com/v2/a?b=1"
+        );
+        assert_eq!(
+            base.below("https://api.example.com/v2/a?b"),
+            Some("/a?b".to_owned())
+        );
         assert_eq!(base.below("/v2/a"), Some("/a".to_owned()));
-        for elsewhere in ["https://evil.example/v2/a", "http://api.example.com/v2/a", "https://api.example.com/v20/a", "//evil.example/v2/a"] {
+        for elsewhere in [
+            "https://evil.example/v2/a",
+            "http://api.example.com/v2/a",
+            "https://api.example.com/v20/a",
+            "//evil.example/v2/a",
+        ] {
             assert_eq!(base.below(elsewhere), None, "{elsewhere}");
         }
     }

@@ -40,7 +40,10 @@ pub(crate) enum SpoolError {
 
 impl Spool {
     pub(crate) fn new(bytes_max: usize, body_bytes_max: usize) -> Self {
-        Self { room: Arc::new(Semaphore::new(bytes_max)), body_bytes_max }
+        Self {
+            room: Arc::new(Semaphore::new(bytes_max)),
+            body_bytes_max,
+        }
     }
 
     pub(crate) const fn body_bytes_max(&self) -> usize {
@@ -48,9 +51,15 @@ impl Spool {
     }
 
     /// Reads a body to its end. Trailers are dropped.
-    pub(crate) async fn take(&self, body: Incoming, time_max: Duration) -> Result<Waiting, SpoolError> {
+    pub(crate) async fn take(
+        &self,
+        body: Incoming,
+        time_max: Duration,
+    ) -> Result<Waiting, SpoolError> {
         let read = self.read(body);
-        tokio::time::timeout(time_max, read).await.unwrap_or(Err(SpoolError::TimedOut))
+        tokio::time::timeout(time_max, read)
+            .await
+            .unwrap_or(Err(SpoolError::TimedOut))
     }
 
     async fn read(&self, mut body: Incoming) -> Result<Waiting, SpoolError> {
@@ -62,7 +71,9 @@ impl Spool {
         let mut room: Option<OwnedSemaphorePermit> = None;
         while let Some(frame) = body.frame().await {
             let frame = frame.map_err(|_| SpoolError::Broken)?;
-            let Ok(chunk) = frame.into_data() else { continue };
+            let Ok(chunk) = frame.into_data() else {
+                continue;
+            };
             if bytes.len().saturating_add(chunk.len()) > self.body_bytes_max {
                 return Err(SpoolError::TooLarge);
             }
@@ -73,13 +84,19 @@ impl Spool {
             }
             bytes.extend_from_slice(&chunk);
         }
-        Ok(Waiting { bytes: bytes.freeze(), _room: room })
+        Ok(Waiting {
+            bytes: bytes.freeze(),
+            _room: room,
+        })
     }
 
     /// Takes room for `bytes` more; refused rather than waited for, so that two half-read bodies
     /// never wait for each other.
     pub(crate) fn reserve(&self, bytes: usize) -> Result<OwnedSemaphorePermit, SpoolError> {
         let bytes = u32::try_from(bytes).map_err(|_| SpoolError::TooLarge)?;
-        self.room.clone().try_acquire_many_owned(bytes).map_err(|_| SpoolError::NoRoom)
+        self.room
+            .clone()
+            .try_acquire_many_owned(bytes)
+            .map_err(|_| SpoolError::NoRoom)
     }
 }

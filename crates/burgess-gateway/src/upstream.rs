@@ -75,7 +75,11 @@ impl Upstream {
                 let cause = error.source().map(ToString::to_string).unwrap_or_default();
                 tracing::warn!(%error, %cause, "the connector did not answer");
                 let unreachable = error.is_connect();
-                Err(if unreachable { UpstreamError::Unreachable } else { UpstreamError::Broken })
+                Err(if unreachable {
+                    UpstreamError::Unreachable
+                } else {
+                    UpstreamError::Broken
+                })
             }
         }
     }

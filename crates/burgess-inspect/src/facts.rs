@@ -374,12 +374,7 @@ impl Facts {
         if !self.secrets.is_empty() {
             classification = classification.max(Classification::Sensitive);
         }
-        let direct = [
-            "direct-http",
-            "dynamic-url",
-            "exec",
-            "custom-connector",
-        ];
+        let direct = ["direct-http", "dynamic-url", "exec", "custom-connector"];
         let connectivity = if !self.external_hosts.is_empty()
             || self.platform == Platform::Unknown
             || self

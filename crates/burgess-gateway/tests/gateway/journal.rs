@@ -14,10 +14,23 @@ async fn some_event(world: &World) -> Event {
 async fn an_event_reads_back_as_it_was_recorded_and_its_leaf_holds_no_personal_value() {
     let world = World::new().await;
     let event = some_event(&world).await;
-    let receipt = world.journal.record(event.clone(), "control", Some(1), [9; 32]).await.unwrap();
+    let receipt = world
+        .journal
+        .record(event.clone(), "control", Some(1), [9; 32])
+        .await
+        .unwrap();
     let entry = world.journal.open(receipt.index).await.unwrap();
-    assert_eq!(entry.event, Event { source: "control".to_owned(), ..event.clone() });
-    assert_eq!((entry.source_seq, entry.sequence, entry.complete), (1, receipt.sequence, true));
+    assert_eq!(
+        entry.event,
+        Event {
+            source: "control".to_owned(),
+            ..event.clone()
+        }
+    );
+    assert_eq!(
+        (entry.source_seq, entry.sequence, entry.complete),
+        (1, receipt.sequence, true)
+    );
     let leaf = String::from_utf8(world.ledger.entry(receipt.index).unwrap()).unwrap();
     for value in ["crd_production", "crm/quotes", "127.0.0.1", "access_token"] {
         assert!(!leaf.contains(value), "{value}");
@@ -30,10 +43,25 @@ async fn an_event_reads_back_as_it_was_recorded_and_its_leaf_holds_no_personal_v
 async fn an_event_that_is_handed_over_twice_is_recorded_once() {
     let world = World::new().await;
     let event = some_event(&world).await;
-    let first = world.journal.record(event.clone(), "control", Some(1), [9; 32]).await.unwrap();
-    let again = world.journal.record(event.clone(), "control", Some(1), [8; 32]).await.unwrap();
+    let first = world
+        .journal
+        .record(event.clone(), "control", Some(1), [9; 32])
+        .await
+        .unwrap();
+    let again = world
+        .journal
+        .record(event.clone(), "control", Some(1), [8; 32])
+        .await
+        .unwrap();
     assert_eq!((first.index, again.duplicate), (again.index, true));
-    assert!(world.journal.record(event, "control", Some(3), [7; 32]).await.is_err(), "a gap is refused");
+    assert!(
+        world
+            .journal
+            .record(event, "control", Some(3), [7; 32])
+            .await
+            .is_err(),
+        "a gap is refused"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -43,10 +71,23 @@ async fn a_forgotten_subject_closes_its_values_and_the_proof_of_them() {
     let index = world.last().await.index;
     world.vault.forget(&actor_subject(&event));
     let entry = world.journal.open(index).await.unwrap();
-    assert_eq!((entry.complete, &*entry.event.actor_id, &entry.event.ip_address), (false, CLOSED, &None));
+    assert_eq!(
+        (
+            entry.complete,
+            &*entry.event.actor_id,
+            &entry.event.ip_address
+        ),
+        (false, CLOSED, &None)
+    );
     assert_eq!(entry.event.request_context, None);
-    assert_eq!(entry.event.resource_id, "crm/quotes", "the resource is another subject");
+    assert_eq!(
+        entry.event.resource_id, "crm/quotes",
+        "the resource is another subject"
+    );
     assert_eq!(entry.event.error_code, event.error_code);
     world.vault.forget(&resource_subject(&event));
-    assert_eq!(world.journal.open(index).await.unwrap().event.resource_id, CLOSED);
+    assert_eq!(
+        world.journal.open(index).await.unwrap().event.resource_id,
+        CLOSED
+    );
 }

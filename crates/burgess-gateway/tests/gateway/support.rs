@@ -18,7 +18,8 @@ use burgess_core::time::{Span, Timestamp};
 use burgess_gateway::journal::{Entry, Journal};
 use burgess_gateway::limits::GatewayLimits;
 use burgess_gateway::ports::{
-    Ambient, AmbientError, Answer, PortError, Revocable, Revocations, Secret, SecretWanted, Secrets, Vault,
+    Ambient, AmbientError, Answer, PortError, Revocable, Revocations, Secret, SecretWanted,
+    Secrets, Vault,
 };
 use burgess_gateway::snapshot::{
     AppSnapshot, Approval, BaseUrl, ConnectorSnapshot, Deployment, Inject, Snapshot,
@@ -137,7 +138,9 @@ impl Upstream {
                 });
                 tokio::spawn(async move {
                     let io = TokioIo::new(stream);
-                    let _ = hyper::server::conn::http1::Builder::new().serve_connection(io, service).await;
+                    let _ = hyper::server::conn::http1::Builder::new()
+                        .serve_connection(io, service)
+                        .await;
                 });
             }
         });
@@ -159,7 +162,10 @@ pub fn json(text: impl Into<String>) -> Response<Full<Bytes>> {
 }
 
 pub fn with_type(media_type: &str, body: Vec<u8>) -> Response<Full<Bytes>> {
-    Response::builder().header("content-type", media_type).body(Full::new(body.into())).unwrap()
+    Response::builder()
+        .header("content-type", media_type)
+        .body(Full::new(body.into()))
+        .unwrap()
 }
 
 /// A made-up customer with an e-mail address and a social security number.
@@ -185,8 +191,14 @@ pub fn crm() -> Handler {
             "/customers" => json(customers(30)),
             "/customers/cust-1" => json(customer(1)),
             "/echo" => json(format!("{:?}", seen.headers)),
-            "/broken" => Response::builder().status(500).body(Full::new("no".into())).unwrap(),
-            _ => Response::builder().status(404).body(Full::new("no such thing".into())).unwrap(),
+            "/broken" => Response::builder()
+                .status(500)
+                .body(Full::new("no".into()))
+                .unwrap(),
+            _ => Response::builder()
+                .status(404)
+                .body(Full::new("no such thing".into()))
+                .unwrap(),
         }
     })
 }
@@ -201,7 +213,10 @@ pub struct TestVault {
 impl TestVault {
     pub fn forget(&self, subject: &str) {
         let alias = self.alias(subject);
-        assert!(self.keys.lock().unwrap().remove(&alias).is_some(), "no key for {subject}");
+        assert!(
+            self.keys.lock().unwrap().remove(&alias).is_some(),
+            "no key for {subject}"
+        );
     }
 }
 
@@ -214,13 +229,26 @@ impl Vault for TestVault {
         Digest::of_parts(&[b"alias key", subject.as_bytes()]).to_string()
     }
 
-    fn seal<'a>(&'a self, subject: &'a str, plain: &'a [u8], bound: &'a [u8]) -> Answer<'a, Result<Vec<u8>, PortError>> {
+    fn seal<'a>(
+        &'a self,
+        subject: &'a str,
+        plain: &'a [u8],
+        bound: &'a [u8],
+    ) -> Answer<'a, Result<Vec<u8>, PortError>> {
         let alias = self.alias(subject);
         let fresh = *Digest::of_parts(&[b"key", subject.as_bytes()]).as_bytes();
         let key = *self.keys.lock().unwrap().entry(alias).or_insert(fresh);
         let mut nonce = [0; 24];
         nonce[..8].copy_from_slice(&self.nonce.fetch_add(1, Ordering::Relaxed).to_be_bytes());
-        let sealed = cipher(&key).encrypt(&XNonce::from(nonce), Payload { msg: plain, aad: bound }).unwrap();
+        let sealed = cipher(&key)
+            .encrypt(
+                &XNonce::from(nonce),
+                Payload {
+                    msg: plain,
+                    aad: bound,
+                },
+            )
+            .unwrap();
         Box::pin(async move { Ok([nonce.as_slice(), &sealed].concat()) })
     }
 
@@ -234,9 +262,18 @@ impl Vault for TestVault {
         Box::pin(async move {
             let Some(key) = key else { return Ok(None) };
             let (nonce, body) = sealed.split_first_chunk::<24>().unwrap();
-            match cipher(&key).decrypt(&XNonce::from(*nonce), Payload { msg: body, aad: bound }) {
+            match cipher(&key).decrypt(
+                &XNonce::from(*nonce),
+                Payload {
+                    msg: body,
+                    aad: bound,
+                },
+            ) {
                 Ok(plain) => Ok(Some(Zeroizing::new(plain))),
-                Err(_) => Err(PortError::Unavailable { what: "value", cause: "it does not open".to_owned() }),
+                Err(_) => Err(PortError::Unavailable {
+                    what: "value",
+                    cause: "it does not open".to_owned(),
+                }),
             }
         })
     }
@@ -253,7 +290,10 @@ impl Secrets for TestSecrets {
     fn fetch<'a>(&'a self, wanted: SecretWanted<'a>) -> Answer<'a, Result<Secret, PortError>> {
         self.fetched.fetch_add(1, Ordering::SeqCst);
         let key = (wanted.connector.to_owned(), wanted.environment);
-        let held = self.held.get(&key).map(|secret| Secret::new(secret.clone().into_bytes()));
+        let held = self
+            .held
+            .get(&key)
+            .map(|secret| Secret::new(secret.clone().into_bytes()));
         Box::pin(async move { held.ok_or_else(|| PortError::Missing("secret".to_owned())) })
     }
 }
@@ -307,11 +347,13 @@ impl Clock {
     pub fn advance(&self, span: Span) {
         let micros = span.as_seconds() * 1_000_000;
         self.wall.fetch_add(micros, Ordering::SeqCst);
-        self.monotonic.fetch_add(u64::try_from(micros).unwrap(), Ordering::SeqCst);
+        self.monotonic
+            .fetch_add(u64::try_from(micros).unwrap(), Ordering::SeqCst);
     }
 
     fn ambient(self: &Arc<Self>) -> Ambient {
-        let (wall, monotonic, random, uuid) = (self.clone(), self.clone(), self.clone(), self.clone());
+        let (wall, monotonic, random, uuid) =
+            (self.clone(), self.clone(), self.clone(), self.clone());
         Ambient {
             now: Arc::new(move || Ok::<_, AmbientError>(wall.now())),
             monotonic: Arc::new(move || monotonic.monotonic()),
@@ -319,7 +361,9 @@ impl Clock {
                 let n = random.count.fetch_add(1, Ordering::SeqCst);
                 Ok(*Digest::of(&n.to_be_bytes()).as_bytes())
             }),
-            uuid: Arc::new(move || Ok(0x0190_u128 << 112 | u128::from(uuid.count.fetch_add(1, Ordering::SeqCst)))),
+            uuid: Arc::new(move || {
+                Ok(0x0190_u128 << 112 | u128::from(uuid.count.fetch_add(1, Ordering::SeqCst)))
+            }),
         }
     }
 }
@@ -387,7 +431,12 @@ impl Reply {
     }
 
     pub fn problem(&self) -> Value {
-        assert_eq!(self.headers["content-type"], "application/problem+json", "{}", self.text());
+        assert_eq!(
+            self.headers["content-type"],
+            "application/problem+json",
+            "{}",
+            self.text()
+        );
         serde_json::from_slice(&self.body).unwrap()
     }
 
@@ -414,14 +463,29 @@ impl World {
         let staging = Upstream::start(wish.handler.clone()).await;
         let folder = tempfile::tempdir().unwrap();
         let signer = NoteSigner::from_seed("test.example/log", [3; 32]).unwrap();
-        let ledger = Ledger::open(folder.path(), "test.example/log", signer, Options::default()).unwrap();
+        let ledger = Ledger::open(
+            folder.path(),
+            "test.example/log",
+            signer,
+            Options::default(),
+        )
+        .unwrap();
         let vault = Arc::new(TestVault::default());
         let journal = Journal::new(ledger.clone(), vault.clone());
         let held = BTreeMap::from([
-            (("crm".to_owned(), Environment::Production), SECRET.to_owned()),
-            (("crm".to_owned(), Environment::Staging), STAGING_SECRET.to_owned()),
+            (
+                ("crm".to_owned(), Environment::Production),
+                SECRET.to_owned(),
+            ),
+            (
+                ("crm".to_owned(), Environment::Staging),
+                STAGING_SECRET.to_owned(),
+            ),
         ]);
-        let secrets = Arc::new(TestSecrets { held, fetched: AtomicU64::new(0) });
+        let secrets = Arc::new(TestSecrets {
+            held,
+            fetched: AtomicU64::new(0),
+        });
         let revocations = Arc::new(TestRevocations::default());
         let clock = Clock::new();
         let charter = Arc::new(Charter::parse(&wish.charter).unwrap());
@@ -448,7 +512,9 @@ impl World {
         let (end, ended) = oneshot::channel::<()>();
         let served = gateway.clone();
         tokio::spawn(async move {
-            serve(listener, served, async { drop(ended.await) }).await.unwrap();
+            serve(listener, served, async { drop(ended.await) })
+                .await
+                .unwrap();
         });
         Self {
             gateway,
@@ -509,11 +575,19 @@ impl World {
     }
 
     pub async fn get(&self, target: &str) -> Reply {
-        self.send(Method::GET, target, Some(&self.token()), &[], Bytes::new()).await
+        self.send(Method::GET, target, Some(&self.token()), &[], Bytes::new())
+            .await
     }
 
     pub async fn post(&self, target: &str, media_type: &str, body: impl Into<Bytes>) -> Reply {
-        self.send(Method::POST, target, Some(&self.token()), &[("content-type", media_type)], body.into()).await
+        self.send(
+            Method::POST,
+            target,
+            Some(&self.token()),
+            &[("content-type", media_type)],
+            body.into(),
+        )
+        .await
     }
 
     pub async fn send(
@@ -524,17 +598,27 @@ impl World {
         headers: &[(&str, &str)],
         body: Bytes,
     ) -> Reply {
-        let client: Client<HttpConnector, Full<Bytes>> = Client::builder(TokioExecutor::new()).build_http();
-        let mut request = Request::builder().method(method).uri(format!("http://{}{target}", self.address));
+        let client: Client<HttpConnector, Full<Bytes>> =
+            Client::builder(TokioExecutor::new()).build_http();
+        let mut request = Request::builder()
+            .method(method)
+            .uri(format!("http://{}{target}", self.address));
         if let Some(token) = token {
             request = request.header("authorization", format!("Bearer {token}"));
         }
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        let response = client.request(request.body(Full::new(body)).unwrap()).await.unwrap();
+        let response = client
+            .request(request.body(Full::new(body)).unwrap())
+            .await
+            .unwrap();
         let (parts, body) = response.into_parts();
-        Reply { status: parts.status, headers: parts.headers, body: body.collect().await.unwrap().to_bytes() }
+        Reply {
+            status: parts.status,
+            headers: parts.headers,
+            body: body.collect().await.unwrap().to_bytes(),
+        }
     }
 
     /// Everything on record, in order.
@@ -555,7 +639,9 @@ impl World {
     pub async fn whole_trail(&self) -> String {
         let mut text = String::new();
         for entry in self.entries().await {
-            text.push_str(&String::from_utf8_lossy(&self.ledger.entry(entry.index).unwrap()));
+            text.push_str(&String::from_utf8_lossy(
+                &self.ledger.entry(entry.index).unwrap(),
+            ));
             text.push_str(&format!("{:?}", entry.event));
         }
         text
@@ -578,7 +664,10 @@ impl WorldParts {
             charter: self.charter.clone(),
             charter_digest: self.charter.digest(),
             artifact_digest: None,
-            approval: Some(Approval { id: ApprovalId::parse("apr_1").unwrap(), expires_at: None }),
+            approval: Some(Approval {
+                id: ApprovalId::parse("apr_1").unwrap(),
+                expires_at: None,
+            }),
             credentials: BTreeSet::from([credential(environment)]),
         };
         let environments = [Environment::Staging, Environment::Production];
@@ -586,22 +675,41 @@ impl WorldParts {
             classification: Classification::Pii,
             score: 78,
             quarantined: false,
-            deployments: environments.into_iter().map(|e| (e, deployment(e))).collect(),
+            deployments: environments
+                .into_iter()
+                .map(|e| (e, deployment(e)))
+                .collect(),
         };
         let address = |environment| match environment {
             Environment::Staging => self.staging,
             _ => self.production,
         };
-        let base = |e| (e, BaseUrl::parse(&format!("http://{}", address(e))).unwrap());
+        let base = |e| {
+            (
+                e,
+                BaseUrl::parse(&format!("http://{}", address(e))).unwrap(),
+            )
+        };
         let connector = ConnectorSnapshot {
             revision: 1,
             title: "Customer system".to_owned(),
             kind: self.kind,
-            hosts: environments.into_iter().map(|e| (e, vec![address(e).to_string()])).collect(),
+            hosts: environments
+                .into_iter()
+                .map(|e| (e, vec![address(e).to_string()]))
+                .collect(),
             base: environments.into_iter().map(base).collect(),
             inject: self.inject.clone(),
-            cleared: [Classification::Public, Classification::Internal, Classification::Sensitive, Classification::Pii].into(),
-            scopes: ["quotes:read", "quotes:write", "customers:read"].map(str::to_owned).into(),
+            cleared: [
+                Classification::Public,
+                Classification::Internal,
+                Classification::Sensitive,
+                Classification::Pii,
+            ]
+            .into(),
+            scopes: ["quotes:read", "quotes:write", "customers:read"]
+                .map(str::to_owned)
+                .into(),
         };
         Snapshot {
             built_at,
@@ -618,5 +726,8 @@ pub fn sign(key: &SigningKey, kid: &str, claims: &AccessClaims) -> String {
     use base64::Engine as _;
     let input = signing_input(kid, claims).unwrap();
     let signature = key.sign(input.as_bytes()).to_bytes();
-    format!("{input}.{}", base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(signature))
+    format!(
+        "{input}.{}",
+        base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(signature)
+    )
 }
