@@ -290,7 +290,7 @@ fn the_trail_is_searched_exported_proved_and_verified_and_a_changed_byte_is_foun
             .unwrap()
             .success()
     );
-    let bundle = entries(&copy.join("tile/entries"));
+    let bundle = newest_bundle(&copy);
     let mut bytes = std::fs::read(&bundle).unwrap();
     let at = bytes.len() / 2;
     bytes[at] ^= 1;
@@ -310,15 +310,18 @@ fn the_trail_is_searched_exported_proved_and_verified_and_a_changed_byte_is_foun
     );
 }
 
-/// The bundle of entries that counts: partial ones that were written on the way are shorter.
-fn entries(folder: &Path) -> PathBuf {
-    let below = |path: PathBuf| if path.is_dir() { entries(&path) } else { path };
-    let paths = std::fs::read_dir(folder)
-        .unwrap()
-        .map(|entry| below(entry.unwrap().path()));
-    paths
-        .max_by_key(|path| std::fs::metadata(path).unwrap().len())
-        .unwrap()
+/// The bundle with the newest entries that the checkpoint signs (C2SP tlog-tiles): others
+/// may be left from before, or be written already.
+fn newest_bundle(ledger: &Path) -> PathBuf {
+    let checkpoint = std::fs::read_to_string(ledger.join("checkpoint")).unwrap();
+    let size: u64 = checkpoint.lines().nth(1).unwrap().parse().unwrap();
+    let (tile, width) = ((size - 1) / 256, size % 256);
+    let partial = if width == 0 {
+        String::new()
+    } else {
+        format!(".p/{width}")
+    };
+    ledger.join(format!("tile/entries/{tile:03}{partial}"))
 }
 
 #[test]
