@@ -10,7 +10,7 @@ use crate::workspace::{Source, Workspace, write};
 use crate::{mutants, workspace};
 
 /// The count of proven rows never falls below this; raise it with every stretch of work.
-const PROVEN_ROWS_MIN: usize = 1;
+const PROVEN_ROWS_MIN: usize = 110;
 
 /// Longer files are split along a noun; from the first number on there is a warning.
 const LINES_WARN: usize = 500;
