@@ -136,6 +136,10 @@ async fn recover(server: &Server) -> Result<(), StartError> {
     if let Some(newest) = server.trail.newest_time().await.map_err(open_error)? {
         server.ambient.observe(newest);
     }
+    if let Err(problem) = jobs::interrupted::close(server).await {
+        // Reading must go on, also over a ledger that cannot be written.
+        tracing::error!(detail = %problem.detail, "calls that a crash interrupted have no outcome yet");
+    }
     activate_policy(server).await?;
     server.load_revoked().await.map_err(open_error)?;
     jobs::snapshot::refresh(server)

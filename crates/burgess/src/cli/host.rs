@@ -100,7 +100,7 @@ async fn answer(server: &Server, ask: Ask) -> Result<String, String> {
 
 /// The socket of a running server.
 pub struct Invitations {
-    path: PathBuf,
+    listener: Option<UnixListener>,
 }
 
 fn socket(config: &Config) -> PathBuf {
@@ -108,25 +108,25 @@ fn socket(config: &Config) -> PathBuf {
 }
 
 impl Invitations {
-    /// For the server of this configuration.
-    pub fn new(config: &Config) -> Self {
+    /// Opens the socket of a server that holds its folder: whoever reads that it is up can ask it.
+    pub fn open(config: &Config) -> Self {
+        let path = socket(config);
+        // Whoever holds the folder's lock is the only server; what is left is a dead one's.
+        if std::fs::remove_file(&path).is_ok() {
+            tracing::debug!("an old socket was removed");
+        }
+        let listener = bind(&path).inspect_err(|cause| {
+            tracing::error!(%cause, path = %path.display(), "`burgess invite` will not reach this server");
+        });
         Self {
-            path: socket(config),
+            listener: listener.ok(),
         }
     }
 
     /// Answers questions until the server stops.
     pub async fn listen(self, server: Arc<Server>) {
-        // Whoever holds the folder's lock is the only server; what is left is a dead one's.
-        if std::fs::remove_file(&self.path).is_ok() {
-            tracing::debug!("an old socket was removed");
-        }
-        let listener = match bind(&self.path) {
-            Ok(listener) => listener,
-            Err(cause) => {
-                tracing::error!(%cause, path = %self.path.display(), "`burgess invite` will not reach this server");
-                return;
-            }
+        let Some(listener) = self.listener else {
+            return;
         };
         while let Ok((stream, _)) = listener.accept().await {
             if let Err(cause) = serve_one(&server, stream).await {

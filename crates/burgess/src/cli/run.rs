@@ -158,8 +158,8 @@ async fn up(place: Place) -> Outcome {
     let key = key(&config)?;
     let doors = serve::bind(&mut config).await?;
     let stop = serve::stop_on_signals();
-    let invitations = host::Invitations::new(&config);
     let server = serve::open(config, key, Span::ZERO).await?;
+    let invitations = host::Invitations::open(&server.config);
     say(&format!(
         "Burgess {} is up\n  console  http://{}\n  gateway  http://{}\n  data     {}\n  ledger   {}\n\nNobody signed in yet? In another terminal: burgess invite you@example.com --role administrator --data {}\n",
         env!("CARGO_PKG_VERSION"),
