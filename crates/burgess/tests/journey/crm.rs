@@ -81,6 +81,7 @@ async fn answer(State(crm): State<Crm>, request: Request) -> Response {
     let answer = match (parts.method.as_str(), path) {
         ("GET", "/customers") => json!({ "customers": CUSTOMERS.iter().map(|row| json!({ "id": row.0 })).collect::<Vec<_>>() }),
         ("GET", "/customers/export") => json!({ "customers": CUSTOMERS.iter().map(customer).collect::<Vec<_>>() }),
+        ("GET", _) if path.starts_with("/customers/load_") => json!({ "id": path }),
         ("POST", "/quotes") => return (StatusCode::CREATED, axum::Json(json!({ "id": "quote-1" }))).into_response(),
         ("GET", _) => match path.strip_prefix("/customers/").and_then(|id| CUSTOMERS.iter().find(|row| row.0 == id)) {
             Some(row) => customer(row),

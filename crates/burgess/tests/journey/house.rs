@@ -156,7 +156,7 @@ pub fn said(output: &Output) -> String {
 
 impl Running {
     /// Asks it to stop, and waits until it has.
-    pub fn stop(mut self) {
+    pub fn stop(&mut self) {
         let pid = self.child.id().to_string();
         assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
         let begun = Instant::now();
@@ -170,8 +170,8 @@ impl Running {
         panic!("the server did not stop within 20 s");
     }
 
-    /// Ends it as a power cut would.
-    pub fn kill(mut self) {
+    /// Ends it with SIGKILL, which no program can answer.
+    pub fn kill(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }

@@ -112,6 +112,40 @@ impl Office {
         client::send(self.running.gateway, method, &format!("/c/crm{path}"), Some(access), body).await
     }
 
+    /// A figure of the server.
+    pub async fn figure(&self, name: &str) -> u64 {
+        let text = client::send(self.running.console, "GET", "/metrics", None, None).await.text();
+        let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')).unwrap_or_else(|| panic!("{name}: {text}"));
+        line.parse().unwrap()
+    }
+
+    /// Waits until everything that is in the ledger can be found; 2 s are enough.
+    pub async fn settled(&self) {
+        for _ in 0..100 {
+            let size = self.figure("burgess_ledger_entries").await;
+            let page = self.get("ana", "/api/v1/events?limit=1").await.expect(200);
+            if page["items"][0]["index"].as_u64().map(|index| index + 1) >= Some(size) {
+                return;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+        panic!("events are not found 2 s after they were recorded");
+    }
+
+    /// All events that match, over all pages.
+    pub async fn all_events(&self, query: &str) -> Vec<Value> {
+        self.settled().await;
+        let (mut found, mut after) = (Vec::new(), String::new());
+        loop {
+            let page = self.get("ana", &format!("/api/v1/events?limit=500&{query}{after}")).await.expect(200);
+            found.extend(page["items"].as_array().unwrap().iter().map(|row| row["event"].clone()));
+            match page["next"].as_u64() {
+                Some(next) => after = format!("&after={next}"),
+                None => return found,
+            }
+        }
+    }
+
     /// Events that the auditor finds.
     pub async fn events(&self, query: &str) -> Vec<Value> {
         let page = self.get("ana", &format!("/api/v1/events?limit=500&{query}")).await.expect(200);

@@ -19,6 +19,47 @@ async fn an_app_of_our_own_goes_from_request_to_retirement() {
     close(office).await;
 }
 
+// R29 R40 R43
+#[tokio::test(flavor = "multi_thread")]
+async fn every_real_export_goes_the_whole_way_or_stops_at_its_secret() {
+    let office = Office::open().await;
+    for sample in sample::all() {
+        println!("{}", sample.name);
+        inspected(&office, &sample).await;
+        let secrets = sample.expected["secrets_inline"].as_u64().unwrap();
+        if secrets == 0 {
+            journey(&office, &sample).await;
+        } else if let Some(clean) = stopped_by_its_secret(&office, &sample).await {
+            journey(&office, &clean).await;
+        }
+    }
+    close(office).await;
+}
+
+/// What the export is, as the server sees it, is what is known of it.
+async fn inspected(office: &Office, sample: &Sample) {
+    let seen = office.post("dana", "/api/v1/inspect", &sample.file()).await.expect(200);
+    for key in ["platform", "connectors", "external_hosts", "triggers", "secrets_inline"] {
+        let same = |value: &Value| value.as_array().map_or_else(|| value.to_string(), |rows| rows.len().to_string());
+        assert_eq!(same(&seen["facts"][key]), same(&sample.expected[key]), "{} {key}", sample.name);
+    }
+    assert!(seen["risk"]["score"].is_u64() && !seen["facts"]["facts"].as_array().unwrap().is_empty());
+}
+
+/// With a secret inside, the export stops at that control; answers the copy without it.
+async fn stopped_by_its_secret(office: &Office, sample: &Sample) -> Option<Sample> {
+    let request = walk::submit(office, sample, &sample::charter(sample), README).await.expect(201);
+    walk::approve(office, &request).await;
+    let answer = office.promote("dana", &sample.app(), "sandbox").await;
+    assert_eq!((answer.status, answer.unmet()), (409, vec!["no-secrets".to_owned()]), "{}", answer.text());
+    let seen = office.post("dana", "/api/v1/inspect", &sample.file()).await.expect(200);
+    let text = |it: &Value, key: &str| it[key].as_str().unwrap().to_owned();
+    let places: Vec<(String, String)> = seen["secrets"].as_array().unwrap().iter().map(|it| (text(it, "file"), text(it, "pointer"))).collect();
+    let clean = sample.without(&places);
+    println!("{}: {} without its secrets {places:?}", sample.name, if clean.is_some() { "goes on" } else { "ends here" });
+    clean
+}
+
 /// One sample's whole way.
 async fn journey(office: &Office, sample: &Sample) {
     let app = sample.app();
@@ -29,6 +70,7 @@ async fn journey(office: &Office, sample: &Sample) {
     let (sandbox, production) = walk::to_production(office, &app).await;
     let before = office.crm.seen().len();
     walk::use_customer_system(office, &production).await;
+    office.settled().await;
     counted(office, &app, before).await;
     searched(office, &app, &production).await;
     proved(office, &app).await;
@@ -156,7 +198,7 @@ async fn retired(office: &Office, app: &str, credentials: &[(&str, Credential)])
 
 /// Stops the server and verifies its ledger.
 async fn close(office: Office) {
-    let Office { house, running, .. } = office;
+    let Office { house, mut running, .. } = office;
     let vkey = running.vkey.clone();
     running.stop();
     assert!(house.verify_ledger(&vkey) > 30);
