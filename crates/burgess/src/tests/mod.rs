@@ -9,4 +9,5 @@ mod intake;
 mod pages;
 mod replay;
 mod routes;
+mod secrets;
 mod world;

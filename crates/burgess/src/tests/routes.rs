@@ -94,6 +94,34 @@ fn the_openapi_document_lists_exactly_the_routes_of_the_api() {
     assert_eq!(documented, served);
 }
 
+fn golden() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/routes.tsv")
+}
+
+// R69
+#[test]
+fn what_the_document_calls_open_answers_anybody_and_all_else_asks_who_it_is() {
+    let table = std::fs::read_to_string(golden()).unwrap();
+    let anonymous: BTreeMap<Route, &str> = table
+        .lines()
+        .map(|line| {
+            let cells: Vec<&str> = line.split('\t').collect();
+            ((cells[0].to_owned(), cells[1].to_owned()), cells[2])
+        })
+        .collect();
+    for it in OPERATIONS {
+        let status = anonymous[&(it.method.to_owned(), it.path.to_owned())];
+        let asked = status == "401";
+        assert_eq!(
+            asked,
+            !it.auth.is_empty(),
+            "{} {}: {status}",
+            it.method,
+            it.path
+        );
+    }
+}
+
 /// What the paths' parameters stand for, for one caller and one call.
 struct Fixture {
     app: AppId,
@@ -437,7 +465,7 @@ async fn every_route_answers_each_role_as_the_golden_table_says() {
         );
         table.push_str(&format!("{}\t{}\t{}\n", route.0, route.1, cells.join("\t")));
     }
-    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/routes.tsv");
+    let golden = golden();
     if std::env::var_os("BURGESS_UPDATE_GOLDEN").is_some() {
         std::fs::write(&golden, &table).unwrap();
     }
