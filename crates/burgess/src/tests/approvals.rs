@@ -158,7 +158,7 @@ fn agent(charter: &mut Charter) {
     charter.capabilities.justification = "The requests arrive as files in one folder.".to_owned();
 }
 
-// R43 R10
+// R43
 #[tokio::test]
 async fn an_agent_needs_a_second_reviewer_who_is_somebody_else() {
     let world = World::new().await;

@@ -120,7 +120,7 @@ async fn monitoring_needs_a_remediation_time() {
     assert_eq!(answer(&world, &held, "Monitoring").await, "no");
 }
 
-// R189 R182
+// R189
 #[tokio::test]
 async fn the_printable_page_shows_every_item_with_its_answer() {
     let world = World::new().await;

@@ -89,7 +89,6 @@ async fn furnished() -> (World, Vec<String>) {
     (world, pages)
 }
 
-// R20
 #[tokio::test]
 async fn every_page_renders_for_every_role_or_is_refused_in_words_and_never_fails() {
     let (world, pages) = furnished().await;
@@ -307,7 +306,7 @@ async fn personal_fields_are_closed_for_administrator_and_operations_and_open_fo
     assert!(!text.contains(DANA), "the page shows nobody");
 }
 
-// R19 R125
+// R19
 #[tokio::test]
 async fn only_the_auditor_exports_the_trail_and_the_export_is_an_event() {
     let (world, _) = furnished().await;
