@@ -130,6 +130,12 @@ async fn recover(server: &Server) -> Result<(), StartError> {
     jobs::drain::drain(server)
         .await
         .map_err(|p| StartError::Open(p.detail))?;
+    // A crash between append and mark leaves rows that are in the ledger and still look as if they waited.
+    server
+        .store
+        .mark_drained(server.ledger.highest(event::CONTROL))
+        .await
+        .map_err(open_error)?;
     jobs::project::project(server)
         .await
         .map_err(|p| StartError::Open(p.detail))?;

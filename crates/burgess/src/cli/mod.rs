@@ -13,7 +13,12 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// Governance for the apps that people who are not engineers build.
 #[derive(Debug, Parser)]
-#[command(name = "burgess", version, propagate_version = true, max_term_width = 100)]
+#[command(
+    name = "burgess",
+    version,
+    propagate_version = true,
+    max_term_width = 100
+)]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]

@@ -24,7 +24,10 @@ pub async fn close(server: &Server) -> Result<(), Problem> {
     let mut open: Vec<(u64, EventId)> = Vec::new();
     let mut seen: BTreeSet<EventId> = BTreeSet::new();
     for index in size.saturating_sub(TAIL)..size {
-        let bytes = server.ledger.entry(index).map_err(|e| Problem::internal(&e))?;
+        let bytes = server
+            .ledger
+            .entry(index)
+            .map_err(|e| Problem::internal(&e))?;
         let leaf: Leaf = serde_json::from_slice(&bytes).map_err(|e| Problem::internal(&e))?;
         if let Some(outcome) = outcome_id(&leaf.event_id) {
             open.push((index, outcome));
@@ -32,8 +35,15 @@ pub async fn close(server: &Server) -> Result<(), Problem> {
         seen.insert(leaf.event_id);
     }
     let now = server.now()?;
-    for (index, _) in open.into_iter().filter(|(_, outcome)| !seen.contains(outcome)) {
-        let intent = server.journal.open(index).await.map_err(|e| Problem::internal(&e))?;
+    for (index, _) in open
+        .into_iter()
+        .filter(|(_, outcome)| !seen.contains(outcome))
+    {
+        let intent = server
+            .journal
+            .open(index)
+            .await
+            .map_err(|e| Problem::internal(&e))?;
         if let Some(event) = interrupted(&intent.event, now) {
             server.record(event).await?;
         }

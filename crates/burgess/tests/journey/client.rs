@@ -29,14 +29,20 @@ impl Answer {
     #[track_caller]
     pub fn expect(&self, status: u16) -> Value {
         assert_eq!(self.status, status, "{}", self.text());
-        if self.body.is_empty() { Value::Null } else { self.json() }
+        if self.body.is_empty() {
+            Value::Null
+        } else {
+            self.json()
+        }
     }
 
     /// Ids of the controls or policies that a refusal names.
     pub fn unmet(&self) -> Vec<String> {
         let unmet = self.json()["unmet"].clone();
         let rows = unmet.as_array().cloned().unwrap_or_default();
-        rows.iter().map(|row| row["control"].as_str().unwrap().to_owned()).collect()
+        rows.iter()
+            .map(|row| row["control"].as_str().unwrap().to_owned())
+            .collect()
     }
 
     pub fn code(&self) -> String {
@@ -60,7 +66,8 @@ pub async fn try_send(
     body: Body,
 ) -> Result<Answer, Box<dyn std::error::Error + Send + Sync>> {
     let stream = TcpStream::connect(to).await?;
-    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
+    let (mut sender, connection) =
+        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
     let driver = tokio::spawn(connection);
     let mut request = Request::builder()
         .method(method)
@@ -74,7 +81,9 @@ pub async fn try_send(
         request = request.header("content-type", *kind);
     }
     let bytes = body.map(|(_, bytes)| bytes).unwrap_or_default();
-    let response = sender.send_request(request.body(Full::new(Bytes::from(bytes)))?).await?;
+    let response = sender
+        .send_request(request.body(Full::new(Bytes::from(bytes)))?)
+        .await?;
     let status = response.status().as_u16();
     let body = response.into_body().collect().await?.to_bytes();
     driver.abort();
@@ -82,6 +91,14 @@ pub async fn try_send(
 }
 
 /// Sends one request, which must be answered.
-pub async fn send(to: SocketAddr, method: &str, target: &str, authorization: Option<&str>, body: Body) -> Answer {
-    try_send(to, method, target, authorization, body).await.unwrap()
+pub async fn send(
+    to: SocketAddr,
+    method: &str,
+    target: &str,
+    authorization: Option<&str>,
+    body: Body,
+) -> Answer {
+    try_send(to, method, target, authorization, body)
+        .await
+        .unwrap()
 }

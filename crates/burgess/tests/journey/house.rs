@@ -25,8 +25,14 @@ pub struct Running {
 impl House {
     /// A folder with a key-encryption key and a configuration whose connector `crm` is at `crm`.
     pub fn build(crm: SocketAddr, more: &str) -> Self {
-        let house = Self { folder: tempfile::tempdir().unwrap() };
-        let made = house.command("keygen").arg(house.path("kek")).output().unwrap();
+        let house = Self {
+            folder: tempfile::tempdir().unwrap(),
+        };
+        let made = house
+            .command("keygen")
+            .arg(house.path("kek"))
+            .output()
+            .unwrap();
         assert!(made.status.success(), "{}", said(&made));
         house.configure(crm, more);
         house
@@ -58,7 +64,14 @@ impl House {
     /// A verb with the place of this server.
     pub fn verb(&self, verb: &str) -> Command {
         let mut command = self.command(verb);
-        command.args(["--config", "burgess.toml", "--data", "data", "--kek-file", "kek"]);
+        command.args([
+            "--config",
+            "burgess.toml",
+            "--data",
+            "data",
+            "--kek-file",
+            "kek",
+        ]);
         command
     }
 
@@ -69,7 +82,11 @@ impl House {
 
     /// Starts the server on these addresses.
     pub fn start_at(&self, console: &str, gateway: &str) -> Running {
-        let trace = std::fs::File::options().create(true).append(true).open(self.path("trace")).unwrap();
+        let trace = std::fs::File::options()
+            .create(true)
+            .append(true)
+            .open(self.path("trace"))
+            .unwrap();
         let mut child = self
             .verb("up")
             .args(["--listen", console, "--gateway", gateway])
@@ -85,7 +102,10 @@ impl House {
                     return rest.trim().to_owned();
                 }
             }
-            panic!("the server said no `{name}`: {}", std::fs::read_to_string(self.path("trace")).unwrap());
+            panic!(
+                "the server said no `{name}`: {}",
+                std::fs::read_to_string(self.path("trace")).unwrap()
+            );
         };
         let address = |text: String| text.strip_prefix("http://").unwrap().parse().unwrap();
         let console = address(value("console"));
@@ -93,12 +113,21 @@ impl House {
         let vkey = value("ledger");
         // What the server says later must find a reader, or its last words fail.
         std::thread::spawn(move || lines.for_each(drop));
-        Running { child, console, gateway, vkey }
+        Running {
+            child,
+            console,
+            gateway,
+            vkey,
+        }
     }
 
     /// A one-time link for somebody.
     pub fn invite(&self, email: &str, role: &str) -> String {
-        let made = self.verb("invite").args([email, "--role", role]).output().unwrap();
+        let made = self
+            .verb("invite")
+            .args([email, "--role", role])
+            .output()
+            .unwrap();
         assert!(made.status.success(), "{}", said(&made));
         let line = String::from_utf8(made.stdout).unwrap();
         let words: Vec<&str> = line.split_whitespace().collect();
@@ -115,7 +144,12 @@ impl House {
             .stdout(Stdio::null())
             .spawn()
             .unwrap();
-        child.stdin.take().unwrap().write_all(secret.as_bytes()).unwrap();
+        child
+            .stdin
+            .take()
+            .unwrap()
+            .write_all(secret.as_bytes())
+            .unwrap();
         assert!(child.wait().unwrap().success());
     }
 
@@ -124,7 +158,8 @@ impl House {
         let folder = self.ledger();
         let verifier = NoteVerifier::parse(vkey).unwrap();
         let mut read = |name: &str| std::fs::read(folder.join(name));
-        let signed: SignedCheckpoint = verify::log(&mut read, &verifier, None).unwrap_or_else(|flaw| panic!("{flaw:?}"));
+        let signed: SignedCheckpoint =
+            verify::log(&mut read, &verifier, None).unwrap_or_else(|flaw| panic!("{flaw:?}"));
         outside_verifier_accepts(&folder, vkey);
         signed.checkpoint.size
     }
@@ -134,12 +169,22 @@ impl House {
 fn outside_verifier_accepts(folder: &Path, vkey: &str) {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/tools/tlog_verify.py");
     let python = std::env::var("BURGESS_PYTHON").unwrap_or_else(|_| "python3".to_owned());
-    let usable = Command::new(&python).args(["-c", "import cryptography"]).output().is_ok_and(|it| it.status.success());
+    let usable = Command::new(&python)
+        .args(["-c", "import cryptography"])
+        .output()
+        .is_ok_and(|it| it.status.success());
     if !usable || !script.is_file() {
-        skipped("the outside verifier needs its script beside the project and BURGESS_PYTHON with `cryptography`");
+        skipped(
+            "the outside verifier needs its script beside the project and BURGESS_PYTHON with `cryptography`",
+        );
         return;
     }
-    let answer = Command::new(python).arg(script).arg(folder).arg(vkey).output().unwrap();
+    let answer = Command::new(python)
+        .arg(script)
+        .arg(folder)
+        .arg(vkey)
+        .output()
+        .unwrap();
     assert!(answer.status.success(), "{}", said(&answer));
 }
 
@@ -151,14 +196,24 @@ pub fn skipped(reason: &str) {
 
 /// Everything that a command said.
 pub fn said(output: &Output) -> String {
-    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+    format!(
+        "{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    )
 }
 
 impl Running {
     /// Asks it to stop, and waits until it has.
     pub fn stop(&mut self) {
         let pid = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+        assert!(
+            Command::new("kill")
+                .args(["-TERM", &pid])
+                .status()
+                .unwrap()
+                .success()
+        );
         let begun = Instant::now();
         while begun.elapsed() < Duration::from_secs(20) {
             if let Some(status) = self.child.try_wait().unwrap() {

@@ -19,7 +19,8 @@ pub struct Sample {
 
 /// The real exports of n8n and of Power Automate; empty, loudly, where they are not beside the project.
 pub fn all() -> Vec<Sample> {
-    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data/lowcode/open");
+    let folder =
+        PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data/lowcode/open");
     let Ok(entries) = std::fs::read_dir(&folder) else {
         skipped("the sample exports are not beside the project");
         return Vec::new();
@@ -31,7 +32,11 @@ pub fn all() -> Vec<Sample> {
         .into_iter()
         .filter(|path| name(path).starts_with("n8-") || name(path).starts_with("pa-"))
         .map(|path| {
-            let export = std::fs::read_dir(&path).unwrap().map(|e| e.unwrap().path()).find(|p| !p.ends_with("expected.json")).unwrap();
+            let export = std::fs::read_dir(&path)
+                .unwrap()
+                .map(|e| e.unwrap().path())
+                .find(|p| !p.ends_with("expected.json"))
+                .unwrap();
             let expected = std::fs::read(path.join("expected.json")).unwrap();
             Sample {
                 name: name(&path),
@@ -66,7 +71,10 @@ impl Sample {
 
     /// Whether it runs programs of the machine.
     pub fn runs_programs(&self) -> bool {
-        self.expected["capabilities"].as_array().unwrap().contains(&json!("exec"))
+        self.expected["capabilities"]
+            .as_array()
+            .unwrap()
+            .contains(&json!("exec"))
     }
 
     pub fn app(&self) -> String {
@@ -77,11 +85,18 @@ impl Sample {
     pub fn with_file(&self, name: &str, text: &str) -> Self {
         let mut zip = zip::ZipWriter::new(Cursor::new(Vec::new()));
         let options = zip::write::SimpleFileOptions::default();
-        for (path, bytes) in [(self.file_name.as_str(), self.bytes.as_slice()), (name, text.as_bytes())] {
+        for (path, bytes) in [
+            (self.file_name.as_str(), self.bytes.as_slice()),
+            (name, text.as_bytes()),
+        ] {
             zip.start_file(path, options).unwrap();
             zip.write_all(bytes).unwrap();
         }
-        Self { file_name: "app.zip".to_owned(), bytes: zip.finish().unwrap().into_inner(), ..self.clone() }
+        Self {
+            file_name: "app.zip".to_owned(),
+            bytes: zip.finish().unwrap().into_inner(),
+            ..self.clone()
+        }
     }
 
     /// The same archive without the strings at these places; `None` where one is not a string of a
@@ -95,18 +110,33 @@ impl Sample {
             let name = file.name().ok()?.into_owned();
             let mut bytes = Vec::new();
             file.read_to_end(&mut bytes).ok()?;
-            for (_, pointer) in secrets.iter().filter(|(path, _)| *path == name.replace('\\', "/")) {
-                let mut value: Value = serde_json::from_slice(bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes)).ok()?;
-                let place = value.pointer_mut(pointer).filter(|it| it.is_string())?;
-                *place = json!("");
+            for (_, pointer) in secrets
+                .iter()
+                .filter(|(path, _)| *path == name.replace('\\', "/"))
+            {
+                let mut value: Value =
+                    serde_json::from_slice(bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes))
+                        .ok()?;
                 removed += 1;
+                // A place inside a text that is emptied as a whole is gone with it.
+                if secrets
+                    .iter()
+                    .any(|(_, outer)| pointer.starts_with(&format!("{outer}/")))
+                {
+                    continue;
+                }
+                *value.pointer_mut(pointer).filter(|it| it.is_string())? = json!("{}");
                 bytes = value.to_string().into_bytes();
             }
-            zip.start_file(name, zip::write::SimpleFileOptions::default()).ok()?;
+            zip.start_file(name, zip::write::SimpleFileOptions::default())
+                .ok()?;
             zip.write_all(&bytes).ok()?;
         }
         let bytes = zip.finish().ok()?.into_inner();
-        (removed == secrets.len()).then(|| Self { bytes, ..self.clone() })
+        (removed == secrets.len()).then(|| Self {
+            bytes,
+            ..self.clone()
+        })
     }
 }
 

@@ -16,12 +16,20 @@ pub(super) fn router() -> Router<App> {
 }
 
 async fn list(State(server): State<App>, Signed(_): Signed) -> Result<Json<Value>, Problem> {
-    let held = server.store.datasets().await.map_err(|e| Problem::internal(&e))?;
+    let held = server
+        .store
+        .datasets()
+        .await
+        .map_err(|e| Problem::internal(&e))?;
     let items: Vec<Dataset> = held.into_iter().map(|it| it.record).collect();
     Ok(Json(json!({ "items": items, "next": null })))
 }
 
-async fn register(State(server): State<App>, Signed(caller): Signed, Json(dataset): Json<Dataset>) -> Result<StatusCode, Problem> {
+async fn register(
+    State(server): State<App>,
+    Signed(caller): Signed,
+    Json(dataset): Json<Dataset>,
+) -> Result<StatusCode, Problem> {
     datasets::register(&server, &caller, dataset).await?;
     Ok(StatusCode::NO_CONTENT)
 }
