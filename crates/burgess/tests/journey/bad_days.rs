@@ -256,7 +256,6 @@ async fn a_second_server_on_the_same_folder_refuses_to_start() {
     office.get("ana", "/api/v1/apps").await.expect(200);
 }
 
-// R71
 #[tokio::test(flavor = "multi_thread")]
 async fn wrong_foreign_and_unsigned_access_tokens_open_nothing() {
     let mut office = Office::open().await;
