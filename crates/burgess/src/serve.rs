@@ -99,7 +99,7 @@ pub async fn open(
         ambient: ambient_port(&ambient),
         scanner: dlp::Scanner::new(dlp::Config::default()),
         limits: GatewayLimits::default(),
-        source: "gateway".to_owned(),
+        source: jobs::project::GATEWAY.to_owned(),
     });
     let server = Arc::new(Server {
         advisories: ArcSwap::from_pointee(advisories(&config.data.join("advisories"))?),

@@ -1,10 +1,17 @@
 //! The projection: from the ledger into the search index, in order, from its high-water mark.
 
+use std::collections::BTreeMap;
+
+use burgess_core::audit::Outcome;
+use burgess_core::id::AppId;
+use burgess_gateway::journal::outcome_id;
 use burgess_trail::Opened;
 
 use crate::http::problem::Problem;
 use crate::server::Server;
 
+/// The source that numbers the gateway's events.
+pub const GATEWAY: &str = "gateway";
 /// Entries taken at a time.
 const BATCH: u64 = 512;
 
@@ -46,10 +53,34 @@ pub async fn project(server: &Server) -> Result<(), Problem> {
             .apply(&opened)
             .await
             .map_err(|e| Problem::internal(&e))?;
+        note_use(server, &opened).await?;
         changed = true;
     }
     if changed {
         server.projected.notify_waiters();
+    }
+    Ok(())
+}
+
+/// An app whose call went through is in use: what idleness is measured from.
+async fn note_use(server: &Server, opened: &[Opened]) -> Result<(), Problem> {
+    let mut used = BTreeMap::new();
+    let calls = opened.iter().map(|it| &it.event).filter(|event| {
+        event.source == GATEWAY
+            && event.outcome == Outcome::Success
+            && outcome_id(&event.event_id).is_none()
+    });
+    for event in calls {
+        let at = used.entry(&event.app_id).or_insert(event.timestamp);
+        *at = event.timestamp.max(*at);
+    }
+    used.remove(&AppId::organisation());
+    for (app, at) in used {
+        server
+            .store
+            .note_app_used(app, at)
+            .await
+            .map_err(|e| Problem::internal(&e))?;
     }
     Ok(())
 }

@@ -48,6 +48,8 @@ pub struct Pass {
 
 /// Does everything that is due now. One failing app does not stop the others.
 pub async fn pass(server: &Server) -> Result<Pass, Problem> {
+    // Whoever used an app a moment ago must not be called idle.
+    crate::jobs::project::project(server).await?;
     let mut pass = Pass::default();
     for request in server
         .store

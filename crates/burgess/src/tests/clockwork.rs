@@ -209,6 +209,46 @@ async fn an_app_that_is_used_is_not_idle_and_a_new_idle_stretch_reminds_anew() {
     assert_eq!(world.after(Span::days(90)).await.reminded, 1, "idle again");
 }
 
+// R66
+#[tokio::test]
+async fn a_call_through_the_gateway_counts_as_use_and_an_intent_alone_does_not() {
+    use crate::operations::event::about;
+    let world = World::new().await;
+    let id = world.in_sandbox("Lunch poll").await;
+    world.after(Span::days(80)).await;
+    let app = world.server.store.app(&id).await.unwrap().unwrap();
+    let call = |name: &str| {
+        let now = world.server.ambient.now();
+        let mut event = about(&world.server.ambient, Some(&app), now)
+            .unwrap()
+            .done();
+        event.event_id = burgess_core::id::EventId::parse(name).unwrap();
+        event
+    };
+    let journal = &world.server.journal;
+    let intent = call("evt_call_intent");
+    journal
+        .record(intent, "gateway", None, [1; 32])
+        .await
+        .unwrap();
+    assert_eq!(
+        world.after(Span::days(10)).await.reminded,
+        1,
+        "an intent is no use"
+    );
+    let outcome = call("evt_call");
+    journal
+        .record(outcome, "gateway", None, [2; 32])
+        .await
+        .unwrap();
+    assert_eq!(
+        world.after(Span::days(89)).await.reminded,
+        0,
+        "used 89 days ago"
+    );
+    assert_eq!(world.after(Span::days(1)).await.reminded, 1, "idle again");
+}
+
 fn time(value: &Value) -> Timestamp {
     Timestamp::parse(value.as_str().unwrap()).unwrap()
 }

@@ -491,10 +491,13 @@ fn options(
             .iter()
             .map(|c| option(&c.id, c.title.clone()))
             .collect(),
-        FieldKind::RetentionLabel => server
-            .retention
-            .iter()
-            .map(|(label, days)| option(label, format!("{label} ({days} days)")))
+        FieldKind::RetentionLabel => std::iter::once(option("", "choose a label".to_owned()))
+            .chain(
+                server
+                    .retention
+                    .iter()
+                    .map(|(label, days)| option(label, format!("{label} ({days} days)"))),
+            )
             .collect(),
         _ => Vec::new(),
     }
