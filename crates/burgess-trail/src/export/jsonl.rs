@@ -17,7 +17,7 @@ fn line(row: &Row) -> Result<String, TrailError> {
     Ok(format!("{json}\n"))
 }
 
-/// Writes all events that `query` asks for, as [`write`] does, and answers how many. Its position
+/// Writes all events that `query` asks for, as [`write()`] does, and answers how many. Its position
 /// and limit are ignored.
 pub async fn all(
     trail: &Trail,

@@ -97,7 +97,7 @@ pub enum Verb {
         /// citizen_developer, sponsor, platform_security, operations, auditor or administrator
         #[arg(long)]
         role: String,
-        /// Their name [default: what stands before the @]
+        /// Their name (default: what stands before the @)
         #[arg(long)]
         name: Option<String>,
         /// Their manager's e-mail address, who becomes the proposed owner of what they build
