@@ -26,7 +26,7 @@ fn advisories(folder: &Path) -> PathBuf {
 fn lock(version: &str) -> Vec<u8> {
     json!({ "name": "app", "lockfileVersion": 3, "packages": {
         "": { "name": "app", "dependencies": { "left-pad": version } },
-        "node_modules/left-pad": { "version": version, "resolved": format!("https://registry.npmjs.org/left-pad/-/left-pad-{version}.tgz") },
+        "node_modules/left-pad": { "version": version, "resolved": format!("https://packages.example/left-pad/-/left-pad-{version}.tgz") },
     } })
     .to_string()
     .into_bytes()
