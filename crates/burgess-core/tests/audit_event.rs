@@ -54,6 +54,12 @@ fn without(key: &str) -> Value {
     event
 }
 
+#[test]
+fn the_event_among_the_examples_is_accepted() {
+    let example = include_bytes!("../../../examples/event.json");
+    assert!(SubmittedEvent::parse(example).is_ok());
+}
+
 // R123
 #[test]
 fn the_published_sample_is_accepted_verbatim() {
