@@ -9,8 +9,8 @@ use burgess_core::charter::Charter;
 use burgess_core::evidence::{ArtifactFacts, Controls, Evidence, controls};
 use burgess_core::id::{AppId, RequestId};
 use burgess_core::intake::{
-    ArtifactRef, ClassActions, Dataset, DatasetRegistry, Directory, FieldError, Person, Registries,
-    Request, RequestState, Sla, validate,
+    ArtifactRef, ClassActions, DatasetRegistry, Directory, FieldError, Person, Registries, Request,
+    RequestState, Sla, validate,
 };
 use burgess_core::lifecycle::{self, Action as Step, State};
 use burgess_core::policy::action::SubmitRequest;
@@ -82,7 +82,6 @@ pub async fn registered(server: &Server) -> Result<Registered, Problem> {
         .await
         .map_err(|e| Problem::internal(&e))?
     {
-        let Dataset { .. } = &dataset.record;
         datasets
             .insert(dataset.record)
             .map_err(|e| Problem::internal(&e))?;
@@ -327,15 +326,7 @@ async fn prepare(
     let assessed = assess(server, &charter, &seen, now);
     let delta = delta(server, before.as_ref(), &charter, digest, &assessed.score).await?;
     let request = request(
-        server,
-        caller,
-        &charter,
-        reference,
-        &seen,
-        assessed,
-        delta,
-        before.as_ref(),
-        now,
+        server, caller, &charter, reference, &seen, assessed, delta, now,
     )?;
     let app = app_of(before.as_ref(), &charter, &request, now)?;
     Ok(Prepared {
@@ -439,13 +430,11 @@ fn request(
     seen: &Evidence,
     assessed: Assessment,
     delta: Option<(burgess_core::id::ApprovalId, Delta)>,
-    before: Option<&App>,
     now: Timestamp,
 ) -> Result<Request, Problem> {
     let waits = assessed.route.lane == approval::Lane::Review
         || assessed.route.second_reviewer
         || assessed.route.sponsor;
-    let _ = before;
     let (previous, changes) =
         delta.map_or((None, Vec::new()), |(id, delta)| (Some(id), delta.changes));
     Ok(Request {
