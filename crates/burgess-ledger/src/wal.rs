@@ -259,8 +259,7 @@ fn next_segment(
         disk.remove(&spare)?; // made under another size setting, or cut short while being filled
     }
     let file = disk.create(&name)?;
-    file.write_at(0, &vec![0; bytes])?;
-    file.sync()?;
+    file.write_at(0, &vec![0; bytes])?; // durable with the first group, before which it says nothing
     disk.sync_folder(FOLDER)?;
     Ok(file)
 }

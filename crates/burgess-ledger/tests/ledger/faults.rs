@@ -1,6 +1,7 @@
 //! A disk that fails, a folder that is not what it was, and a second server.
 
-use crate::simulator::{Dice, Simulator};
+use crate::simulator::Dice;
+use crate::simulator::Simulator;
 use crate::support::{ORIGIN, draft, fill, open, options, signer};
 use burgess_ledger::tree::leaf_hash;
 use burgess_ledger::{AppendError, Ledger, NoteSigner, OpenError, Options, Receipt, verify};

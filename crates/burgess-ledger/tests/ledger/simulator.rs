@@ -1,61 +1,34 @@
 //! A disk that forgets. What was not synced may, when the power goes, be kept, lost, torn at a
-//! prefix, or keep any part of its bytes; a file may have grown without its content; names come
+//! prefix, or keep any subset of its bytes; a file may have grown without its content; names come
 //! and go apart from files. A sync that fails loses what it should have written although reading
-//! still shows it, as Linux does.
+//! still shows it, as Linux does. It can fail at any operation, fail and persist nevertheless, be
+//! full, and break one of the engine's promises on purpose.
+
+mod dice;
+mod inode;
+pub mod promise;
 
 use burgess_ledger::disk::{Disk, DiskFile};
-use std::collections::BTreeMap;
+pub use dice::Dice;
+use inode::Inode;
+use promise::{Broken, Sync};
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard};
 
-/// SplitMix64: a seed is all a run depends on, apart from how its threads interleave.
-#[derive(Clone)]
-pub struct Dice(pub u64);
-
-impl Dice {
-    pub fn roll(&mut self, sides: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (z ^ (z >> 31)) % sides
-    }
-}
-
-/// A promise that the simulator can be told to break, to see that the tests notice.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Broken {
-    /// Syncing a write-ahead segment does nothing.
-    SegmentSync,
-    /// Syncing a file before it gets its name does nothing.
-    StagedSync,
-    /// Syncing everything at once does nothing.
-    BulkSync,
-    /// Syncing the ledger's own folder does nothing.
-    RootFolderSync,
-    /// Syncing a folder under `tile` does nothing.
-    TileFolderSync,
-}
-
-#[derive(Clone)]
+#[derive(Clone, Copy)]
 enum Node {
     File(usize),
     Folder,
 }
 
-#[derive(Clone, Default)]
-struct Inode {
-    durable: Vec<u8>,
-    current: Vec<u8>,
-    unsynced: Vec<(usize, Vec<u8>)>,
-}
-
-impl Inode {
-    fn make_durable(&mut self, writes: Vec<(usize, Vec<u8>)>) {
-        for (offset, bytes) in writes {
-            write_into(&mut self.durable, offset, &bytes);
-        }
-    }
+/// A change of names that no folder sync covers yet. A rename within one folder is one change.
+#[derive(Clone)]
+struct Change {
+    name: String,
+    node: Option<Node>,
+    /// The old name of a rename within the folder.
+    from: Option<String>,
 }
 
 #[derive(Default)]
@@ -63,13 +36,27 @@ struct State {
     inodes: Vec<Inode>,
     names: BTreeMap<String, Node>,
     durable_names: BTreeMap<String, Node>,
-    /// Changes of names that no folder sync covers yet.
-    pending: Vec<(String, Option<Node>)>,
+    pending: Vec<Change>,
     operations: u64,
     power_until: Option<u64>,
     /// The operation that fails, and whether it has its effect nevertheless.
     fault: Option<(u64, bool)>,
+    /// What the operation that failed was.
+    failed: Option<String>,
+    /// From this operation on nothing may be made or grow.
+    full_from: Option<u64>,
     broken: Option<Broken>,
+    late: Late,
+    synced: BTreeSet<Sync>,
+}
+
+/// What a broken order of publication holds back: made durable at the operation after the one that
+/// it should have preceded.
+#[derive(Default)]
+struct Late {
+    files: Vec<usize>,
+    folders: BTreeSet<String>,
+    due: bool,
 }
 
 /// A handle on the disk; clones share it.
@@ -82,14 +69,6 @@ fn parent(name: &str) -> &str {
     name.rsplit_once('/').map_or("", |(parent, _)| parent)
 }
 
-fn write_into(content: &mut Vec<u8>, offset: usize, bytes: &[u8]) {
-    let end = offset + bytes.len();
-    if content.len() < end {
-        content.resize(end, 0);
-    }
-    content[offset..end].copy_from_slice(bytes);
-}
-
 enum Effect {
     Normal,
     /// It fails, but has its effect.
@@ -97,14 +76,27 @@ enum Effect {
     Fail,
 }
 
+fn eio() -> io::Error {
+    io::Error::other("input/output error")
+}
+
 impl State {
     /// Counts an operation that changes something.
-    fn operation(&mut self) -> io::Result<Effect> {
+    fn operation(&mut self, what: impl FnOnce() -> String) -> io::Result<Effect> {
         self.powered()?;
         self.operations += 1;
+        if std::mem::take(&mut self.late.due) {
+            self.make_up_for_lateness();
+        }
         match self.fault {
-            Some((at, true)) if at == self.operations => Ok(Effect::FailButPersist),
-            Some((at, false)) if at == self.operations => Ok(Effect::Fail),
+            Some((at, persisted)) if at == self.operations => {
+                self.failed = Some(what());
+                Ok(if persisted {
+                    Effect::FailButPersist
+                } else {
+                    Effect::Fail
+                })
+            }
             _ => Ok(Effect::Normal),
         }
     }
@@ -116,12 +108,22 @@ impl State {
         }
     }
 
-    fn rename_node(&mut self, name: &str, node: Option<Node>) {
-        match &node {
-            Some(node) => self.names.insert(name.to_owned(), node.clone()),
-            None => self.names.remove(name),
-        };
-        self.pending.push((name.to_owned(), node));
+    fn is_full(&self) -> bool {
+        self.full_from.is_some_and(|from| self.operations >= from)
+    }
+
+    fn room(&self) -> io::Result<()> {
+        if self.is_full() {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        Ok(())
+    }
+
+    fn change(&mut self, name: &str, node: Option<Node>, from: Option<&str>) {
+        let name = name.to_owned();
+        let from = from.map(str::to_owned);
+        put(&mut self.names, &name, node, from.as_deref());
+        self.pending.push(Change { name, node, from });
     }
 
     fn inode(&self, name: &str) -> io::Result<usize> {
@@ -130,10 +132,76 @@ impl State {
             _ => Err(io::ErrorKind::NotFound.into()),
         }
     }
+
+    fn skips(&mut self, sync: Option<Sync>) -> bool {
+        self.synced.extend(sync);
+        sync.is_some_and(|sync| self.broken == Some(Broken::Skipped(sync)))
+    }
+
+    /// Why a folder is synced: the newest change in it tells.
+    fn reason(&self, folder: &str) -> Option<Sync> {
+        let mut changes = self.pending.iter().rev();
+        let newest = changes.find(|change| parent(&change.name) == folder)?;
+        match (newest.name.as_str(), newest.node?) {
+            ("wal", _) => Some(Sync::WalFolder),
+            (_, Node::Folder) => Some(Sync::FolderName),
+            ("state", _) => Some(Sync::State),
+            ("checkpoint", _) => Some(Sync::Checkpoint),
+            (name, _) if name.starts_with("wal/") => Some(match newest.from {
+                Some(_) => Sync::RenamedSegment,
+                None => Sync::NewSegment,
+            }),
+            (name, _) if name.starts_with("tile/") => Some(Sync::TileNames),
+            (name, _) if name.starts_with("side/") => Some(Sync::SideNames),
+            _ => None,
+        }
+    }
+
+    fn sync_names(&mut self, folder: &str, but: Option<&str>) {
+        let (covered, pending) =
+            std::mem::take(&mut self.pending)
+                .into_iter()
+                .partition(|change| {
+                    parent(&change.name) == folder && Some(change.name.as_str()) != but
+                });
+        self.pending = pending;
+        let covered: Vec<Change> = covered;
+        for change in covered {
+            put(
+                &mut self.durable_names,
+                &change.name,
+                change.node,
+                change.from.as_deref(),
+            );
+        }
+    }
+
+    fn make_up_for_lateness(&mut self) {
+        for inode in std::mem::take(&mut self.late.files) {
+            self.inodes[inode].sync();
+        }
+        for folder in std::mem::take(&mut self.late.folders) {
+            self.sync_names(&folder, None);
+        }
+    }
+
+    fn sync_staged(&mut self, inode: usize) {
+        if self.broken == Some(Broken::TilesLate) {
+            self.late.files.push(inode); // unless it turns out to be no tile
+        } else {
+            self.inodes[inode].sync();
+        }
+    }
 }
 
-fn eio() -> io::Error {
-    io::Error::other("input/output error")
+fn put(names: &mut BTreeMap<String, Node>, name: &str, node: Option<Node>, from: Option<&str>) {
+    if let Some(from) = from {
+        names.remove(from);
+    }
+    match node {
+        Some(node) => names.insert(name.to_owned(), node),
+        None => names.remove(name),
+    };
 }
 
 /// Runs `change` unless the operation fails without effect.
@@ -163,6 +231,11 @@ impl Simulator {
         self.lock().operations
     }
 
+    /// The syncs that the engine has asked for so far.
+    pub fn synced(&self) -> BTreeSet<Sync> {
+        self.lock().synced.clone()
+    }
+
     /// The power goes after so many more operations.
     pub fn power_for(&self, operations: u64) {
         let mut state = self.lock();
@@ -173,22 +246,45 @@ impl Simulator {
         self.lock().powered().is_err()
     }
 
+    /// The process died, the machine did not: a new one finds everything as it was written.
+    pub fn restart(&self) {
+        self.lock().power_until = None;
+    }
+
     /// The given operation from now fails once, with or without its effect.
     pub fn fail(&self, operation: u64, persisted: bool) {
         let mut state = self.lock();
         state.fault = Some((state.operations + operation, persisted));
     }
 
+    /// What failed, as `write tile`.
+    pub fn failed(&self) -> Option<String> {
+        self.lock().failed.clone()
+    }
+
+    /// After so many more operations nothing may be made or grow.
+    pub fn fill_up_after(&self, operations: u64) {
+        let mut state = self.lock();
+        state.full_from = Some(state.operations + operations + 1);
+    }
+
+    /// There is space again.
+    pub fn make_space(&self) {
+        self.lock().full_from = None;
+    }
+
     /// What is left when the power comes back.
     pub fn cut(&self, dice: &mut Dice) -> Self {
         let state = self.lock();
         let mut names = state.durable_names.clone();
-        for (name, node) in &state.pending {
+        for change in &state.pending {
             if dice.roll(2) == 0 {
-                match node {
-                    Some(node) => names.insert(name.clone(), node.clone()),
-                    None => names.remove(name),
-                };
+                put(
+                    &mut names,
+                    &change.name,
+                    change.node,
+                    change.from.as_deref(),
+                );
             }
         }
         let folders = names.clone();
@@ -202,23 +298,19 @@ impl Simulator {
             }
             true
         });
-        let inodes = state
-            .inodes
-            .iter()
-            .map(|inode| {
-                let content = survive(inode, dice);
-                Inode {
-                    durable: content.clone(),
-                    current: content,
-                    unsynced: Vec::new(),
-                }
-            })
-            .collect();
+        let mut inodes = Vec::new();
+        for node in names.values_mut() {
+            if let Node::File(inode) = node {
+                inodes.push(state.inodes[*inode].survivor(dice));
+                *inode = inodes.len() - 1;
+            }
+        }
         let after = State {
             inodes,
             durable_names: names.clone(),
             names,
             broken: state.broken,
+            synced: state.synced.clone(),
             ..State::default()
         };
         Self {
@@ -227,31 +319,13 @@ impl Simulator {
     }
 }
 
-fn survive(inode: &Inode, dice: &mut Dice) -> Vec<u8> {
-    let mut content = inode.durable.clone();
-    for (offset, bytes) in &inode.unsynced {
-        if dice.roll(2) == 0 {
-            let end = content.len().max(offset + bytes.len());
-            content.resize(end, 0); // grown, whatever became of the content
-        }
-        match dice.roll(4) {
-            0 => {}
-            1 => write_into(&mut content, *offset, bytes),
-            2 => {
-                let kept = usize::try_from(dice.roll(bytes.len() as u64 + 1)).unwrap();
-                write_into(&mut content, *offset, &bytes[..kept]);
-            }
-            _ => {
-                let grain = if bytes.len() <= 4096 { 1 } else { 512 };
-                for (n, chunk) in bytes.chunks(grain).enumerate() {
-                    if dice.roll(2) == 0 {
-                        write_into(&mut content, offset + n * grain, chunk);
-                    }
-                }
-            }
-        }
+/// `tile/0/001` is spoken of as `tile`.
+fn kind(name: &str) -> &str {
+    match name.split_once('/') {
+        Some((kind, _)) => kind,
+        None if name.is_empty() => "the ledger's folder",
+        None => name,
     }
-    content
 }
 
 struct Handle {
@@ -264,28 +338,31 @@ impl DiskFile for Handle {
     fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
         let offset = usize::try_from(offset).unwrap();
         let mut state = self.disk.lock();
-        let effect = state.operation()?;
+        let effect = state.operation(|| format!("write {}", kind(&self.name)))?;
+        let full = state.is_full();
         let inode = &mut state.inodes[self.inode];
-        apply(&effect, || {
-            write_into(&mut inode.current, offset, bytes);
-            inode.unsynced.push((offset, bytes.to_vec()));
-        })
+        let there = inode.current.len().saturating_sub(offset);
+        if full && there < bytes.len() {
+            inode.write(offset, &bytes[..there]); // as far as the file has its blocks
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        apply(&effect, || inode.write(offset, bytes))
     }
 
     fn sync(&self) -> io::Result<()> {
         let mut state = self.disk.lock();
-        let effect = state.operation()?;
-        let broken = match state.broken {
-            Some(Broken::SegmentSync) => self.name.starts_with("wal/"),
-            Some(Broken::StagedSync) => self.name.starts_with("tmp/"),
-            _ => false,
-        };
-        if broken {
+        let effect = state.operation(|| format!("sync {}", kind(&self.name)))?;
+        let staged = self.name.starts_with("tmp/");
+        let reason = if staged { Sync::Staged } else { Sync::Group };
+        if state.skips(Some(reason)) {
             return Ok(());
         }
-        let inode = &mut state.inodes[self.inode];
-        let unsynced = std::mem::take(&mut inode.unsynced);
-        apply(&effect, || inode.make_durable(unsynced))
+        match effect {
+            Effect::Fail => state.inodes[self.inode].lose(),
+            _ if staged => state.sync_staged(self.inode),
+            _ => state.inodes[self.inode].sync(),
+        }
+        apply(&effect, || ())
     }
 }
 
@@ -297,7 +374,9 @@ impl Disk for Simulator {
     }
 
     fn size(&self, name: &str) -> io::Result<u64> {
-        Ok(self.read(name)?.len() as u64)
+        let state = self.lock();
+        state.powered()?;
+        Ok(state.inodes[state.inode(name)?].current.len() as u64)
     }
 
     fn list(&self, folder: &str) -> io::Result<Vec<String>> {
@@ -314,11 +393,12 @@ impl Disk for Simulator {
         if !parent(name).is_empty() && !state.names.contains_key(parent(name)) {
             return Err(io::ErrorKind::NotFound.into());
         }
-        let effect = state.operation()?;
+        let effect = state.operation(|| format!("create {}", kind(name)))?;
+        state.room()?;
         let inode = state.inodes.len();
         apply(&effect, || {
             state.inodes.push(Inode::default());
-            state.rename_node(name, Some(Node::File(inode)));
+            state.change(name, Some(Node::File(inode)), None);
         })?;
         Ok(Box::new(Handle {
             disk: self.clone(),
@@ -341,16 +421,24 @@ impl Disk for Simulator {
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
         let mut state = self.lock();
         let inode = state.inode(from)?;
-        let effect = state.operation()?;
+        let effect = state.operation(|| format!("rename {}", kind(to)))?;
+        let tile = to.starts_with("tile/") || to.starts_with("side/");
+        if !tile && state.late.files.contains(&inode) {
+            state.late.files.retain(|late| *late != inode);
+            state.inodes[inode].sync();
+        }
         apply(&effect, || {
-            state.rename_node(to, Some(Node::File(inode)));
-            state.rename_node(from, None);
+            let within = parent(from) == parent(to);
+            state.change(to, Some(Node::File(inode)), within.then_some(from));
+            if !within {
+                state.change(from, None, None);
+            }
         })
     }
 
     fn remove(&self, name: &str) -> io::Result<()> {
         let mut state = self.lock();
-        let effect = state.operation()?;
+        let effect = state.operation(|| format!("remove {}", kind(name)))?;
         let inside = format!("{name}/");
         let gone: Vec<String> = state
             .names
@@ -359,24 +447,25 @@ impl Disk for Simulator {
             .cloned()
             .collect();
         apply(&effect, || {
-            gone.iter().for_each(|name| state.rename_node(name, None))
+            gone.iter().for_each(|name| state.change(name, None, None))
         })
     }
 
     fn make_folder(&self, name: &str) -> io::Result<()> {
         let mut state = self.lock();
-        let effect = state.operation()?;
+        let effect = state.operation(|| format!("make folder {}", kind(name)))?;
         if state.names.contains_key(name) {
             return Ok(());
         }
-        apply(&effect, || state.rename_node(name, Some(Node::Folder)))
+        state.room()?;
+        apply(&effect, || state.change(name, Some(Node::Folder), None))
     }
 
     /// Of what is allowed, the least: the files that are being staged.
     fn sync_everything(&self) -> io::Result<()> {
         let mut state = self.lock();
-        let effect = state.operation()?;
-        if state.broken == Some(Broken::BulkSync) {
+        let effect = state.operation(|| "sync everything".to_owned())?;
+        if state.skips(Some(Sync::Bulk)) {
             return Ok(());
         }
         let staged: Vec<usize> = state
@@ -388,34 +477,36 @@ impl Disk for Simulator {
             })
             .collect();
         for inode in staged {
-            let inode = &mut state.inodes[inode];
-            let unsynced = std::mem::take(&mut inode.unsynced);
-            drop(apply(&effect, || inode.make_durable(unsynced)));
+            match effect {
+                Effect::Fail => state.inodes[inode].lose(),
+                _ => state.sync_staged(inode),
+            }
         }
         apply(&effect, || ())
     }
 
     fn sync_folder(&self, name: &str) -> io::Result<()> {
         let mut state = self.lock();
-        let effect = state.operation()?;
-        let broken = match state.broken {
-            Some(Broken::RootFolderSync) => name.is_empty(),
-            Some(Broken::TileFolderSync) => name.starts_with("tile"),
-            _ => false,
-        };
-        if broken {
+        let effect = state.operation(|| format!("sync folder {}", kind(name)))?;
+        let reason = state.reason(name);
+        if state.skips(reason) {
             return Ok(());
         }
         // Unlike content, names stay in the journal's hands when syncing them fails.
-        apply(&effect, || {
-            let pending = std::mem::take(&mut state.pending);
-            for (other, node) in pending {
-                match node {
-                    _ if parent(&other) != name => state.pending.push((other, node)),
-                    Some(node) => drop(state.durable_names.insert(other, node)),
-                    None => drop(state.durable_names.remove(&other)),
-                }
+        let last = reason == Some(Sync::Checkpoint);
+        let of_tiles = name.starts_with("tile") || name.starts_with("side");
+        match state.broken {
+            Some(Broken::TilesLate) if of_tiles => {
+                state.late.folders.insert(name.to_owned());
+                return Ok(());
             }
-        })
+            Some(Broken::StateLate) if name.is_empty() => {
+                state.sync_names(name, Some("state"));
+                state.late.folders.insert(name.to_owned());
+            }
+            _ => apply(&effect, || state.sync_names(name, None))?,
+        }
+        state.late.due |= last;
+        Ok(())
     }
 }

@@ -5,6 +5,7 @@
 )]
 
 use burgess_ledger::{Draft, Ledger, NoteSigner, Options, Piece};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -42,6 +43,21 @@ pub fn draft(source: &str, source_seq: Option<u64>, stream: &str) -> Draft {
         ],
         side: format!("side of {stream}").into_bytes(),
     }
+}
+
+/// The part of a long test that this run does: `cargo xtask soak` sets `BURGESS_SOAK_<WHAT>` to
+/// `from..to`; the short form stands in the test.
+pub fn slice(what: &str, short: Range<u64>) -> Range<u64> {
+    let Ok(text) = std::env::var(format!("BURGESS_SOAK_{}", what.to_uppercase())) else {
+        return short;
+    };
+    let (from, to) = text.split_once("..").expect("from..to");
+    from.parse().expect("a number")..to.parse().expect("a number")
+}
+
+/// Tells the soak what has been done; it adds up what it reads.
+pub fn counted(what: &str, count: u64) {
+    println!("COUNTED {what} {count}");
 }
 
 /// Appends `count` entries in batches and publishes.
