@@ -6,17 +6,18 @@ use crate::simulator::Simulator;
 use crate::support::{ORIGIN, signer};
 use burgess_ledger::disk::Disk as _;
 use burgess_ledger::tree::leaf_hash;
-use burgess_ledger::{Draft, Hash, Ledger, Options, Piece, verify};
+use burgess_ledger::{Draft, Hash, Ledger, LockTable, Options, Piece, verify};
 use std::sync::Arc;
 use std::time::Duration;
 
 /// Times that the power goes in one run.
 pub const CUTS: u64 = 3;
 
-fn reopen(disk: &Simulator) -> Result<Ledger, String> {
+fn reopen(disk: &Simulator, locked: bool) -> Result<Ledger, String> {
     let options = Options {
         checkpoint_interval: Duration::from_millis(1),
         segment_bytes: 1 << 20,
+        lock_table: locked.then(|| Arc::new(disk.clone()) as Arc<dyn LockTable>),
         ..Options::default()
     };
     Ledger::open_on(Arc::new(disk.clone()), ORIGIN, signer(), options)
@@ -29,6 +30,8 @@ struct Promised {
     /// Leaf hashes by index; `None` where the answer was never heard.
     leaves: Vec<Option<Hash>>,
     published: u64,
+    /// The log has a row in a lock table; otherwise its state decides where it stands.
+    locked: bool,
 }
 
 fn side_of(number: u64) -> Vec<u8> {
@@ -84,8 +87,11 @@ fn work(ledger: &Ledger, dice: &mut Dice, promised: &mut Promised) {
 
 /// One process, from its start until it dies, ends, or the power goes.
 fn live(disk: &Simulator, dice: &mut Dice, promised: &mut Promised) -> Result<(), String> {
-    disk.power_for(1 + dice.roll(250));
-    match reopen(disk) {
+    match dice.roll(4) {
+        0 => disk.power_for_names(1 + dice.roll(16)),
+        _ => disk.power_for(1 + dice.roll(250)),
+    }
+    match reopen(disk, promised.locked) {
         Ok(ledger) => {
             work(&ledger, dice, promised);
             Ok(())
@@ -116,7 +122,8 @@ fn audit(disk: &Simulator, published: u64) -> Result<(), String> {
 
 /// Opens once more, with the power on, and compares everything with what was promised.
 fn recover(disk: &Simulator, promised: &Promised) -> Result<u64, String> {
-    let ledger = reopen(disk).map_err(|refusal| format!("it stays shut: {refusal}"))?;
+    let ledger =
+        reopen(disk, promised.locked).map_err(|refusal| format!("it stays shut: {refusal}"))?;
     let size = ledger.size();
     let entries = ledger.entries(0..size).map_err(|cause| cause.to_string())?;
     for (index, hash) in promised.leaves.iter().enumerate() {
@@ -149,7 +156,10 @@ fn recover(disk: &Simulator, promised: &Promised) -> Result<u64, String> {
 /// Three lives, each ended by the power; the error tells the broken promise.
 pub fn lives(seed: u64, mut disk: Simulator) -> Result<Simulator, String> {
     let mut dice = Dice(seed);
-    let mut promised = Promised::default();
+    let mut promised = Promised {
+        locked: dice.roll(2) == 0,
+        ..Promised::default()
+    };
     for _ in 0..CUTS {
         live(&disk, &mut dice, &mut promised)?;
         if dice.roll(3) == 0 {

@@ -6,6 +6,7 @@ mod faults;
 mod hostile;
 mod killing;
 mod lives;
+mod locking;
 mod notes;
 mod outside_verifier;
 mod power_cuts;

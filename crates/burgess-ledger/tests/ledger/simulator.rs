@@ -7,8 +7,9 @@
 mod dice;
 mod inode;
 pub mod promise;
+mod storage;
+mod table;
 
-use burgess_ledger::disk::{Disk, DiskFile};
 pub use dice::Dice;
 use inode::Inode;
 use promise::{Broken, Sync};
@@ -39,12 +40,17 @@ struct State {
     pending: Vec<Change>,
     operations: u64,
     power_until: Option<u64>,
+    /// The power goes right after so many more renames within the ledger's own folder.
+    renames_left: Option<u64>,
     /// The operation that fails, and whether it has its effect nevertheless.
     fault: Option<(u64, bool)>,
     /// What the operation that failed was.
     failed: Option<String>,
     /// From this operation on nothing may be made or grow.
     full_from: Option<u64>,
+    /// The log's row in the lock table beside the disk.
+    row: Option<String>,
+    durable_row: Option<String>,
     broken: Option<Broken>,
     late: Late,
     synced: BTreeSet<Sync>,
@@ -126,6 +132,18 @@ impl State {
         self.pending.push(Change { name, node, from });
     }
 
+    /// A file has its name; that may be the moment when the power goes.
+    fn named(&mut self, name: &str) {
+        if !parent(name).is_empty() {
+            return;
+        }
+        match self.renames_left {
+            Some(0 | 1) => self.power_until = Some(self.operations),
+            Some(left) => self.renames_left = Some(left - 1),
+            None => {}
+        }
+    }
+
     fn inode(&self, name: &str) -> io::Result<usize> {
         match self.names.get(name) {
             Some(Node::File(inode)) => Ok(*inode),
@@ -183,6 +201,7 @@ impl State {
         for folder in std::mem::take(&mut self.late.folders) {
             self.sync_names(&folder, None);
         }
+        self.durable_row.clone_from(&self.row);
     }
 
     fn sync_staged(&mut self, inode: usize) {
@@ -223,6 +242,20 @@ impl Simulator {
         simulator
     }
 
+    /// A second disk with what this one shows now.
+    pub fn copy(&self) -> Self {
+        let state = self.lock();
+        let copy = State {
+            inodes: state.inodes.iter().map(Inode::shown).collect(),
+            names: state.names.clone(),
+            durable_names: state.names.clone(),
+            ..State::default()
+        };
+        Self {
+            state: Arc::new(Mutex::new(copy)),
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap()
     }
@@ -242,13 +275,21 @@ impl Simulator {
         state.power_until = Some(state.operations + operations);
     }
 
+    /// The power goes right after so many more files of the ledger's own folder have their names,
+    /// before anything can make those durable.
+    pub fn power_for_names(&self, names: u64) {
+        self.lock().renames_left = Some(names);
+    }
+
     pub fn is_off(&self) -> bool {
         self.lock().powered().is_err()
     }
 
     /// The process died, the machine did not: a new one finds everything as it was written.
     pub fn restart(&self) {
-        self.lock().power_until = None;
+        let mut state = self.lock();
+        state.power_until = None;
+        state.renames_left = None;
     }
 
     /// The given operation from now fails once, with or without its effect.
@@ -309,6 +350,8 @@ impl Simulator {
             inodes,
             durable_names: names.clone(),
             names,
+            row: state.durable_row.clone(),
+            durable_row: state.durable_row.clone(),
             broken: state.broken,
             synced: state.synced.clone(),
             ..State::default()
@@ -316,197 +359,5 @@ impl Simulator {
         Self {
             state: Arc::new(Mutex::new(after)),
         }
-    }
-}
-
-/// `tile/0/001` is spoken of as `tile`.
-fn kind(name: &str) -> &str {
-    match name.split_once('/') {
-        Some((kind, _)) => kind,
-        None if name.is_empty() => "the ledger's folder",
-        None => name,
-    }
-}
-
-struct Handle {
-    disk: Simulator,
-    inode: usize,
-    name: String,
-}
-
-impl DiskFile for Handle {
-    fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
-        let offset = usize::try_from(offset).unwrap();
-        let mut state = self.disk.lock();
-        let effect = state.operation(|| format!("write {}", kind(&self.name)))?;
-        let full = state.is_full();
-        let inode = &mut state.inodes[self.inode];
-        let there = inode.current.len().saturating_sub(offset);
-        if full && there < bytes.len() {
-            inode.write(offset, &bytes[..there]); // as far as the file has its blocks
-            return Err(io::ErrorKind::StorageFull.into());
-        }
-        apply(&effect, || inode.write(offset, bytes))
-    }
-
-    fn sync(&self) -> io::Result<()> {
-        let mut state = self.disk.lock();
-        let effect = state.operation(|| format!("sync {}", kind(&self.name)))?;
-        let staged = self.name.starts_with("tmp/");
-        let reason = if staged { Sync::Staged } else { Sync::Group };
-        if state.skips(Some(reason)) {
-            return Ok(());
-        }
-        match effect {
-            Effect::Fail => state.inodes[self.inode].lose(),
-            _ if staged => state.sync_staged(self.inode),
-            _ => state.inodes[self.inode].sync(),
-        }
-        apply(&effect, || ())
-    }
-}
-
-impl Disk for Simulator {
-    fn read(&self, name: &str) -> io::Result<Vec<u8>> {
-        let state = self.lock();
-        state.powered()?;
-        Ok(state.inodes[state.inode(name)?].current.clone())
-    }
-
-    fn size(&self, name: &str) -> io::Result<u64> {
-        let state = self.lock();
-        state.powered()?;
-        Ok(state.inodes[state.inode(name)?].current.len() as u64)
-    }
-
-    fn list(&self, folder: &str) -> io::Result<Vec<String>> {
-        let state = self.lock();
-        state.powered()?;
-        let inside = state.names.keys().filter(|name| parent(name) == folder);
-        Ok(inside
-            .map(|name| name.rsplit('/').next().unwrap().to_owned())
-            .collect())
-    }
-
-    fn create(&self, name: &str) -> io::Result<Box<dyn DiskFile>> {
-        let mut state = self.lock();
-        if !parent(name).is_empty() && !state.names.contains_key(parent(name)) {
-            return Err(io::ErrorKind::NotFound.into());
-        }
-        let effect = state.operation(|| format!("create {}", kind(name)))?;
-        state.room()?;
-        let inode = state.inodes.len();
-        apply(&effect, || {
-            state.inodes.push(Inode::default());
-            state.change(name, Some(Node::File(inode)), None);
-        })?;
-        Ok(Box::new(Handle {
-            disk: self.clone(),
-            inode,
-            name: name.to_owned(),
-        }))
-    }
-
-    fn open(&self, name: &str) -> io::Result<Box<dyn DiskFile>> {
-        let state = self.lock();
-        state.powered()?;
-        let inode = state.inode(name)?;
-        Ok(Box::new(Handle {
-            disk: self.clone(),
-            inode,
-            name: name.to_owned(),
-        }))
-    }
-
-    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
-        let mut state = self.lock();
-        let inode = state.inode(from)?;
-        let effect = state.operation(|| format!("rename {}", kind(to)))?;
-        let tile = to.starts_with("tile/") || to.starts_with("side/");
-        if !tile && state.late.files.contains(&inode) {
-            state.late.files.retain(|late| *late != inode);
-            state.inodes[inode].sync();
-        }
-        apply(&effect, || {
-            let within = parent(from) == parent(to);
-            state.change(to, Some(Node::File(inode)), within.then_some(from));
-            if !within {
-                state.change(from, None, None);
-            }
-        })
-    }
-
-    fn remove(&self, name: &str) -> io::Result<()> {
-        let mut state = self.lock();
-        let effect = state.operation(|| format!("remove {}", kind(name)))?;
-        let inside = format!("{name}/");
-        let gone: Vec<String> = state
-            .names
-            .keys()
-            .filter(|other| *other == name || other.starts_with(&inside))
-            .cloned()
-            .collect();
-        apply(&effect, || {
-            gone.iter().for_each(|name| state.change(name, None, None))
-        })
-    }
-
-    fn make_folder(&self, name: &str) -> io::Result<()> {
-        let mut state = self.lock();
-        let effect = state.operation(|| format!("make folder {}", kind(name)))?;
-        if state.names.contains_key(name) {
-            return Ok(());
-        }
-        state.room()?;
-        apply(&effect, || state.change(name, Some(Node::Folder), None))
-    }
-
-    /// Of what is allowed, the least: the files that are being staged.
-    fn sync_everything(&self) -> io::Result<()> {
-        let mut state = self.lock();
-        let effect = state.operation(|| "sync everything".to_owned())?;
-        if state.skips(Some(Sync::Bulk)) {
-            return Ok(());
-        }
-        let staged: Vec<usize> = state
-            .names
-            .iter()
-            .filter_map(|(name, node)| match node {
-                Node::File(inode) if name.starts_with("tmp/") => Some(*inode),
-                _ => None,
-            })
-            .collect();
-        for inode in staged {
-            match effect {
-                Effect::Fail => state.inodes[inode].lose(),
-                _ => state.sync_staged(inode),
-            }
-        }
-        apply(&effect, || ())
-    }
-
-    fn sync_folder(&self, name: &str) -> io::Result<()> {
-        let mut state = self.lock();
-        let effect = state.operation(|| format!("sync folder {}", kind(name)))?;
-        let reason = state.reason(name);
-        if state.skips(reason) {
-            return Ok(());
-        }
-        // Unlike content, names stay in the journal's hands when syncing them fails.
-        let last = reason == Some(Sync::Checkpoint);
-        let of_tiles = name.starts_with("tile") || name.starts_with("side");
-        match state.broken {
-            Some(Broken::TilesLate) if of_tiles => {
-                state.late.folders.insert(name.to_owned());
-                return Ok(());
-            }
-            Some(Broken::StateLate) if name.is_empty() => {
-                state.sync_names(name, Some("state"));
-                state.late.folders.insert(name.to_owned());
-            }
-            _ => apply(&effect, || state.sync_names(name, None))?,
-        }
-        state.late.due |= last;
-        Ok(())
     }
 }

@@ -22,6 +22,11 @@ impl Inode {
         }
     }
 
+    /// What reading shows, as if it were durable.
+    pub fn shown(&self) -> Self {
+        Self::settled(self.current.clone())
+    }
+
     pub fn write(&mut self, offset: usize, bytes: &[u8]) {
         write_into(&mut self.current, offset, bytes);
         self.unsynced.push((offset, bytes.to_vec()));

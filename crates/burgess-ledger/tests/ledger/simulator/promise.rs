@@ -37,10 +37,12 @@ pub enum Broken {
     TilesLate,
     /// The checkpoint is published before the state.
     StateLate,
+    /// The checkpoint is published before the lock table's row is durable.
+    LockLate,
 }
 
 /// Every promise there is.
-pub const ALL: [Broken; 13] = [
+pub const ALL: [Broken; 14] = [
     Broken::Skipped(Sync::Group),
     Broken::Skipped(Sync::NewSegment),
     Broken::Skipped(Sync::RenamedSegment),
@@ -54,4 +56,5 @@ pub const ALL: [Broken; 13] = [
     Broken::Skipped(Sync::Checkpoint),
     Broken::TilesLate,
     Broken::StateLate,
+    Broken::LockLate,
 ];
