@@ -9,6 +9,7 @@ mod lives;
 mod locking;
 mod notes;
 mod outside_verifier;
+mod outside_writes;
 mod power_cuts;
 mod proofs;
 mod simulator;

@@ -60,6 +60,16 @@ pub fn counted(what: &str, count: u64) {
     println!("COUNTED {what} {count}");
 }
 
+/// Compares with the golden table `name`, or writes it when `BURGESS_UPDATE_GOLDEN` is set.
+pub fn golden(name: &str, text: &str) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
+    if std::env::var_os("BURGESS_UPDATE_GOLDEN").is_some() {
+        std::fs::write(folder.join(name), text).unwrap();
+    }
+    let expected = std::fs::read_to_string(folder.join(name)).unwrap_or_default();
+    assert_eq!(text, expected, "tests/golden/{name}");
+}
+
 /// Appends `count` entries in batches and publishes.
 pub fn fill(ledger: &Ledger, count: u64) {
     let mut left = count;
