@@ -2,13 +2,17 @@
 
 mod appending;
 mod auditing;
+mod cosigning;
+mod differential;
 mod faults;
 mod hostile;
 mod killing;
 mod notes;
 mod outside_verifier;
+mod policies;
 mod power_cuts;
 mod proofs;
 mod simulator;
 mod support;
 mod tampering;
+mod witnessing;
