@@ -10,10 +10,16 @@
 
 mod blocking;
 pub mod checkpoint;
+pub mod cosignature;
 pub mod disk;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
+pub mod key;
 pub mod leaf;
 mod locks;
 pub mod note;
+pub mod policy;
 pub mod proof;
 mod publisher;
 mod reading;
@@ -26,18 +32,24 @@ mod standing;
 mod state;
 pub mod tile;
 pub mod tree;
+pub mod trust;
 pub mod verify;
 mod waiting;
 mod wal;
+pub mod witness;
 
 pub use checkpoint::{Checkpoint, SignedCheckpoint};
+pub use cosignature::Cosigner;
+pub use key::{KeyKind, NoteSigner, NoteVerifier};
 pub use leaf::{Draft, Piece, Receipt};
 pub use locks::{LockError, LockTable};
-pub use note::{NoteError, NoteSigner, NoteVerifier};
+pub use note::NoteError;
+pub use policy::{Policy, Standing};
 pub use reading::ReadError;
 pub use recovery::OpenError;
 pub use sequencer::AppendError;
 pub use shard::{Ledger, Options};
 pub use tile::TileError;
 pub use tree::Hash;
+pub use trust::Trust;
 pub use waiting::Stats;

@@ -48,3 +48,15 @@ pub(crate) fn blank() -> (Numbering, Vec<u8>) {
         Vec::new(),
     )
 }
+
+/// What must hold of a side file of any bytes.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn check(bytes: &[u8]) {
+    let Some(entries) = decode(bytes) else { return };
+    let mut file = begin();
+    for (numbering, value) in entries {
+        numbering.encode(&mut file);
+        put_bytes(&mut file, &value);
+    }
+    assert_eq!(file, bytes);
+}

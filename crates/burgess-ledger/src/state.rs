@@ -90,3 +90,10 @@ pub(crate) fn decode(
         SignedCheckpoint::open(note.as_bytes(), verifier).map_err(|cause| cause.to_string())?;
     Ok((counters, checkpoint))
 }
+
+/// A state of this body under the right checksum.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn with_sum(body: &[u8]) -> Vec<u8> {
+    let head = format!("{HEAD} {:08x}\n", crc32c::crc32c(body));
+    [head.as_bytes(), body].concat()
+}

@@ -263,3 +263,20 @@ fn next_segment(
     disk.sync_folder(FOLDER)?;
     Ok(file)
 }
+
+/// What must hold of a segment of any bytes, and of a group with any content.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn check(bytes: &[u8]) {
+    const SEGMENT: u64 = 7;
+    drop(groups_of("segment", SEGMENT, bytes));
+    let mut covered = SEGMENT.to_be_bytes().to_vec();
+    covered.extend_from_slice(bytes.get(..12).unwrap_or_default());
+    put_bytes(&mut covered, bytes.get(12..).unwrap_or_default());
+    let mut group = MAGIC.to_vec();
+    group.extend_from_slice(&crc32c::crc32c(&covered).to_be_bytes());
+    group.extend_from_slice(&covered);
+    if let Some(found) = decode_group(SEGMENT, &group).filter(|found| !found.records.is_empty()) {
+        assert_eq!(found.bytes, group.len());
+        assert_eq!(encode_group(SEGMENT, &found.records), Some(group));
+    }
+}

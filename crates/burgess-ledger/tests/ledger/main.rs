@@ -2,6 +2,8 @@
 
 mod appending;
 mod auditing;
+mod cosigning;
+mod differential;
 mod faults;
 mod hostile;
 mod killing;
@@ -10,8 +12,10 @@ mod locking;
 mod notes;
 mod outside_verifier;
 mod outside_writes;
+mod policies;
 mod power_cuts;
 mod proofs;
 mod simulator;
 mod support;
 mod tampering;
+mod witnessing;

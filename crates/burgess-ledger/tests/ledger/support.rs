@@ -82,6 +82,20 @@ pub fn fill(ledger: &Ledger, count: u64) {
     ledger.publish_blocking().unwrap();
 }
 
+/// A Python in which this statement runs: `BURGESS_PYTHON`, or `python3`. Without one the caller
+/// skips, loudly; under `CI=true` it fails.
+pub fn python_with(statement: &str) -> Option<String> {
+    let python = std::env::var("BURGESS_PYTHON").unwrap_or_else(|_| "python3".to_owned());
+    let tried = Command::new(&python).args(["-c", statement]).output();
+    if tried.is_ok_and(|output| output.status.success()) {
+        return Some(python);
+    }
+    let reason = format!("no Python in which `{statement}` runs, set BURGESS_PYTHON");
+    assert!(std::env::var("CI").as_deref() != Ok("true"), "{reason}");
+    println!("SKIPPED {reason}");
+    None
+}
+
 /// A Python that can run the outside verifier: `BURGESS_PYTHON`, or `python3` if it has the package
 /// `cryptography`. Without one the caller skips, loudly; under `CI=true` it fails.
 pub fn outside_verifier() -> Option<OutsideVerifier> {
