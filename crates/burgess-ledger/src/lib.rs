@@ -9,17 +9,23 @@
 //! caller's; keys and intervals come in as arguments.
 
 mod blocking;
+pub mod chain;
 pub mod checkpoint;
 pub mod disk;
 pub mod leaf;
+mod marks;
 pub mod note;
 pub mod proof;
+mod pruning;
 mod publisher;
 mod reading;
 pub mod receipt;
 mod recovery;
+mod rewriting;
+mod sealing;
 mod sequencer;
 mod shard;
+pub mod shards;
 mod side;
 mod state;
 pub mod tile;
@@ -30,11 +36,16 @@ mod wal;
 
 pub use checkpoint::{Checkpoint, SignedCheckpoint};
 pub use leaf::{Draft, Piece, Receipt};
+pub use marks::Pruned;
 pub use note::{NoteError, NoteSigner, NoteVerifier};
+pub use pruning::{Freed, PruneError};
 pub use reading::ReadError;
 pub use recovery::OpenError;
+pub use rewriting::SideValues;
+pub use sealing::CHAIN;
 pub use sequencer::AppendError;
 pub use shard::{Ledger, Options};
+pub use shards::{Shard, Shards};
 pub use tile::TileError;
 pub use tree::Hash;
 pub use waiting::Stats;

@@ -2,6 +2,7 @@
 
 mod appending;
 mod auditing;
+mod erasing;
 mod faults;
 mod hostile;
 mod killing;
@@ -9,6 +10,8 @@ mod notes;
 mod outside_verifier;
 mod power_cuts;
 mod proofs;
+mod pruning;
+mod shards;
 mod simulator;
 mod support;
 mod tampering;
