@@ -2,8 +2,11 @@
 //! sequencer's back and in this order:
 //!
 //! 1. tiles, bundles and side files, each whole and durable under its name,
-//! 2. `state`, which holds the signed checkpoint and the counters at its size: the commit point,
-//! 3. `checkpoint`, what the world reads.
+//! 2. the log's row in the lock table, if it has one, moved to the signed checkpoint: the commit
+//!    point,
+//! 3. `state`, which holds the signed checkpoint and the counters at its size: the commit point of
+//!    a log without a lock table,
+//! 4. `checkpoint`, what the world reads.
 //!
 //! Everything written before step 2 is a pure function of acknowledged entries, so writing it again
 //! after a crash gives the same bytes. A tile that a published checkpoint needs is never written
@@ -12,10 +15,11 @@
 use crate::checkpoint::{Checkpoint, SignedCheckpoint};
 use crate::disk::{Disk, Installer};
 use crate::leaf::{Record, put_bytes};
+use crate::locks::{LockError, Row};
 use crate::note::{NoteError, NoteSigner};
 use crate::rewriting::{SideValues, Unfinished, rewrite};
 use crate::side;
-use crate::state;
+use crate::state::{self, Counters};
 use crate::tile::{Kind, TILE_WIDTH, TileError, TileId, read_entries, read_hashes};
 use crate::tree::{Hash, empty_root, root_of};
 use crate::waiting::{Shared, Work};
@@ -31,6 +35,7 @@ pub(crate) struct Publisher {
     signer: NoteSigner,
     installer: Installer,
     edge: Edge,
+    row: Option<Row>,
 }
 
 /// The right edge of the tree: everything that a new entry changes.
@@ -49,6 +54,7 @@ impl Publisher {
         disk: Arc<dyn Disk>,
         signer: NoteSigner,
         size: u64,
+        row: Option<Row>,
     ) -> Result<Self, TileError> {
         let installer = Installer::new(disk.clone()).map_err(|cause| TileError::Io {
             file: "tmp".to_owned(),
@@ -60,6 +66,7 @@ impl Publisher {
             signer,
             installer,
             edge,
+            row,
         })
     }
 
@@ -99,16 +106,7 @@ impl Publisher {
     /// Puts the entries in place and publishes the checkpoint that covers them.
     pub(crate) fn publish(&mut self, work: &Work) -> io::Result<SignedCheckpoint> {
         let before = self.edge.size;
-        let mut files = Vec::new();
-        for record in &work.records {
-            self.edge.push(record, &mut files);
-            if files.len() >= STEP_FILES_MAX {
-                self.installer.install(&files)?;
-                files.clear();
-            }
-        }
-        self.edge.partials(before, &mut files);
-        self.installer.install(&files)?;
+        self.place(&work.records)?;
         let origin = self.signer.name().to_owned();
         let checkpoint = Checkpoint {
             origin,
@@ -116,12 +114,46 @@ impl Publisher {
             root: self.edge.root(),
         };
         let signed = self.sign(checkpoint).map_err(io::Error::other)?;
-        let counters = state::encode(&work.counters, &signed);
+        self.commit(before, &signed, &work.counters)?;
+        Ok(signed)
+    }
+
+    /// Makes tiles, bundles and side files of the entries durable.
+    pub(crate) fn place(&mut self, records: &[Arc<Record>]) -> io::Result<()> {
+        let before = self.edge.size;
+        let mut files = Vec::new();
+        for record in records {
+            self.edge.push(record, &mut files);
+            if files.len() >= STEP_FILES_MAX {
+                self.installer.install(&files)?;
+                files.clear();
+            }
+        }
+        self.edge.partials(before, &mut files);
+        self.installer.install(&files)
+    }
+
+    /// Publishes a signed checkpoint whose tiles are in place, after one of `before` entries.
+    pub(crate) fn commit(
+        &mut self,
+        before: u64,
+        signed: &SignedCheckpoint,
+        counters: &Counters,
+    ) -> io::Result<()> {
+        self.lock(signed).map_err(io::Error::other)?;
+        let counters = state::encode(counters, signed);
         self.installer
             .install(&[(state::FILE.to_owned(), counters)])?;
-        self.announce(&signed)?;
-        self.forget_partials(before)?;
-        Ok(signed)
+        self.announce(signed)?;
+        self.forget_partials(before)
+    }
+
+    /// Moves the log's row to a signed checkpoint.
+    pub(crate) fn lock(&mut self, signed: &SignedCheckpoint) -> Result<(), LockError> {
+        match &mut self.row {
+            Some(row) => row.move_to(&signed.note),
+            None => Ok(()),
+        }
     }
 
     pub(crate) fn sign(&self, checkpoint: Checkpoint) -> Result<SignedCheckpoint, NoteError> {

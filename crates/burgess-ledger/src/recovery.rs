@@ -6,12 +6,14 @@
 
 use crate::checkpoint::{Checkpoint, SignedCheckpoint};
 use crate::disk::Disk;
+use crate::locks::{LockError, Row};
 use crate::note::{NoteSigner, NoteVerifier};
 use crate::publisher::Publisher;
 use crate::shard::Options;
+use crate::standing::{self, Standing};
 use crate::state::{self, Counters};
-use crate::tile::TileError;
-use crate::tree::empty_root;
+use crate::tile::{TileError, node};
+use crate::tree::{Hash, empty_root, range_root};
 use crate::waiting::Shared;
 use crate::wal::{self, Wal};
 use std::io;
@@ -72,6 +74,45 @@ pub enum OpenError {
         /// What is wrong.
         what: String,
     },
+    /// The lock table could not be used, or another server moved it meanwhile.
+    #[error("{0}")]
+    LockTable(#[from] LockError),
+    /// The lock table does not know the log.
+    #[error(
+        "the lock table has no checkpoint of this log of {log} entries, restore table and folder from one backup, or open for recovery"
+    )]
+    LockMissing {
+        /// Entries in the folder.
+        log: u64,
+    },
+    /// The lock table is older than the folder.
+    #[error(
+        "the lock table covers {table} entries but `state` {log}: an older copy of the table was put back, restore the newest, or open for recovery"
+    )]
+    LockBehind {
+        /// Entries that `state` covers.
+        log: u64,
+        /// Entries that the table covers.
+        table: u64,
+    },
+    /// The folder is older than the lock table.
+    #[error(
+        "the lock table covers {table} entries but the folder holds {log}: an older copy of the folder was put back, restore the newest"
+    )]
+    LogBehind {
+        /// Entries in the folder.
+        log: u64,
+        /// Entries that the table covers.
+        table: u64,
+    },
+    /// The lock table and the folder have different histories.
+    #[error(
+        "the lock table covers {table} entries of another history than this folder, restore the folder that was published last"
+    )]
+    LockOther {
+        /// Entries that the table covers.
+        table: u64,
+    },
     /// An option that cannot work.
     #[error("option `{option}` must be at least {min}")]
     Option {
@@ -103,14 +144,17 @@ pub(crate) fn recover(
     let size = saved
         .as_ref()
         .map_or(0, |(_, signed)| signed.checkpoint.size);
-    let mut publisher = Publisher::open(disk.clone(), signer, size).map_err(damaged)?;
+    let table = options.lock_table.clone();
+    let row = table.map(|table| Row::load(table, origin)).transpose()?;
+    let locked = row.as_ref().map(|row| locked(row, &verifier)).transpose()?;
+    let mut publisher = Publisher::open(disk.clone(), signer, size, row).map_err(damaged)?;
     if !has_vkey {
         let text = format!("{vkey}\n").into_bytes();
         publisher.put("vkey", text).map_err(io_error("vkey"))?;
     }
     let (counters, signed) = match saved {
         Some(saved) => saved,
-        None => begin(&publisher, origin)?,
+        None => begin(&publisher, origin, locked.as_ref().and_then(Option::as_ref))?,
     };
     if publisher.root() != signed.checkpoint.root {
         let what = "its tiles do not give the root that was signed".to_owned();
@@ -120,6 +164,20 @@ pub(crate) fn recover(
         });
     }
     refuse_rollback(&**disk, &signed, &verifier)?;
+    let (records, segments) = wal::recover(&**disk, size).map_err(|what| OpenError::Damaged {
+        file: "wal".to_owned(),
+        what: what.to_string(),
+    })?;
+    let durable = size + u64::try_from(records.len()).unwrap_or(u64::MAX);
+    let standing = match locked {
+        Some(locked) => standing::compare(locked, &signed, durable, options.recovery, |older| {
+            root_at(&**disk, size, older)
+        })?,
+        None => Standing::Same,
+    };
+    if standing == Standing::Behind {
+        publisher.lock(&signed)?;
+    }
     // What was read may only be in the cache, where a failed sync left it: write it again.
     let bytes = state::encode(&counters, &signed);
     publisher
@@ -128,11 +186,11 @@ pub(crate) fn recover(
     publisher
         .announce(&signed)
         .map_err(io_error("checkpoint"))?;
-    let (records, segments) = wal::recover(&**disk, size).map_err(|what| OpenError::Damaged {
-        file: "wal".to_owned(),
-        what: what.to_string(),
-    })?;
+    let at_state = counters.clone();
     let shared = Shared::new(origin, signed, counters, records);
+    if let Standing::Ahead(locked) = standing {
+        finish(&mut publisher, &shared, at_state, locked)?;
+    }
     let work = shared.work();
     if !work.records.is_empty() {
         let signed = publisher.publish(&work).map_err(io_error("tile"))?;
@@ -151,6 +209,49 @@ pub(crate) fn recover(
         publisher,
         wal,
     })
+}
+
+/// The checkpoint in the log's row. One that the log's key did not sign is of no log of ours.
+fn locked(row: &Row, verifier: &NoteVerifier) -> Result<Option<SignedCheckpoint>, OpenError> {
+    let note = row.held().map(str::as_bytes);
+    note.map(|note| SignedCheckpoint::open(note, verifier))
+        .transpose()
+        .map_err(|cause| OpenError::Key {
+            file: "the lock table",
+            cause: cause.to_string(),
+        })
+}
+
+/// The root that the tiles of a log of `size` entries give for its first `older`.
+fn root_at(disk: &dyn Disk, size: u64, older: u64) -> Result<Hash, OpenError> {
+    let mut read = |name: &str| disk.read(name);
+    range_root(0, older, &mut |height, n| node(&mut read, size, height, n)).map_err(damaged)
+}
+
+/// Ends a publication that was cut short after the row was moved: the tree is a function of the
+/// entries alone, so the same tiles come out, and nothing is signed again.
+fn finish(
+    publisher: &mut Publisher,
+    shared: &Shared,
+    mut counters: Counters,
+    locked: SignedCheckpoint,
+) -> Result<(), OpenError> {
+    let before = shared.published().checkpoint.size;
+    let table = locked.checkpoint.size;
+    let mut work = shared.work();
+    work.records.retain(|record| record.index < table);
+    work.records
+        .iter()
+        .for_each(|record| counters.apply(record));
+    publisher.place(&work.records).map_err(io_error("tile"))?;
+    if publisher.root() != locked.checkpoint.root {
+        return Err(OpenError::LockOther { table });
+    }
+    publisher
+        .commit(before, &locked, &counters)
+        .map_err(io_error("tile"))?;
+    shared.now_published(locked);
+    Ok(())
 }
 
 /// The state that an earlier run saved; `None` where the log is to begin.
@@ -211,8 +312,15 @@ fn damaged(cause: TileError) -> OpenError {
     }
 }
 
-/// Begins a log: a signed checkpoint over nothing.
-fn begin(publisher: &Publisher, origin: &str) -> Result<(Counters, SignedCheckpoint), OpenError> {
+/// Begins a log: a signed checkpoint over nothing, which the lock table may hold already.
+fn begin(
+    publisher: &Publisher,
+    origin: &str,
+    locked: Option<&SignedCheckpoint>,
+) -> Result<(Counters, SignedCheckpoint), OpenError> {
+    if let Some(locked) = locked.filter(|locked| locked.checkpoint.size == 0) {
+        return Ok((Counters::default(), locked.clone()));
+    }
     let checkpoint = Checkpoint {
         origin: origin.to_owned(),
         size: 0,

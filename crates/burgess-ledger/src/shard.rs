@@ -6,6 +6,7 @@
 use crate::checkpoint::SignedCheckpoint;
 use crate::disk::{Directory, Disk};
 use crate::leaf::{Draft, Receipt};
+use crate::locks::LockTable;
 use crate::marks::{self, SEALED};
 use crate::note::{NoteSigner, NoteVerifier};
 use crate::pruning;
@@ -37,6 +38,12 @@ pub struct Options {
     /// [`AppendError::Full`], and [`Ledger::is_writable`] says no a little earlier. `None` leaves it
     /// to the disk.
     pub bytes_max: Option<u64>,
+    /// Where the log remembers its newest checkpoint outside its folder; without one, `state` alone
+    /// says where the log stands, and a folder put back to an older copy opens.
+    pub lock_table: Option<Arc<dyn LockTable>>,
+    /// Opens to repair. Where the lock table is missing or behind the log, which continues what it
+    /// holds, the table is moved to where the log stands instead of keeping the log shut.
+    pub recovery: bool,
 }
 
 impl Default for Options {
@@ -46,6 +53,8 @@ impl Default for Options {
             queue_bytes: 16 << 20,
             segment_bytes: 8 << 20,
             bytes_max: None,
+            lock_table: None,
+            recovery: false,
         }
     }
 }

@@ -6,6 +6,7 @@ mod erasing;
 mod faults;
 mod hostile;
 mod killing;
+mod locking;
 mod notes;
 mod outside_verifier;
 mod power_cuts;
