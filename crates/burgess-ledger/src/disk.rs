@@ -5,6 +5,7 @@
 //! The second implementation is the storage simulator of the tests, which loses, keeps and tears
 //! whatever was not synced.
 
+use crate::recovery::OpenError;
 use rustix::fs::{FlockOperation, flock, syncfs};
 use std::collections::BTreeSet;
 use std::fs::{File, OpenOptions};
@@ -108,6 +109,17 @@ impl Directory {
         Ok(Self {
             root: root.to_owned(),
             lock,
+        })
+    }
+
+    /// As [`Directory::take`], with the errors of opening a ledger.
+    pub(crate) fn taken(root: &Path) -> Result<Self, OpenError> {
+        Self::take(root).map_err(|cause| match cause.kind() {
+            io::ErrorKind::WouldBlock => OpenError::InUse(root.display().to_string()),
+            _ => OpenError::Io {
+                file: root.display().to_string(),
+                cause,
+            },
         })
     }
 

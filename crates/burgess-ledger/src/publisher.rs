@@ -17,6 +17,7 @@ use crate::disk::{Disk, Installer};
 use crate::leaf::{Record, put_bytes};
 use crate::locks::{LockError, Row};
 use crate::note::{NoteError, NoteSigner};
+use crate::rewriting::{SideValues, Unfinished, rewrite};
 use crate::side;
 use crate::state::{self, Counters};
 use crate::tile::{Kind, TILE_WIDTH, TileError, TileId, read_entries, read_hashes};
@@ -77,11 +78,29 @@ impl Publisher {
     /// Works until the sequencer has ended and everything is published, or storage fails.
     pub(crate) fn run(mut self, shared: &Shared, interval: Duration) {
         while let Some(work) = shared.wait_for_work(interval) {
-            match self.publish(&work) {
-                Ok(checkpoint) => shared.now_published(checkpoint),
-                Err(cause) => shared.fail(&format!("publication: {cause}")),
+            if !work.records.is_empty() {
+                match self.publish(&work) {
+                    Ok(checkpoint) => shared.now_published(checkpoint),
+                    Err(cause) => shared.fail(&format!("publication: {cause}")),
+                }
+            }
+            for order in work.rewrites {
+                let done = self.rewrite_sides(&order.values);
+                if let Err(cause) = &done {
+                    shared.fail(&format!("side file: {cause}"));
+                }
+                drop(order.answer.send(done)); // who ordered it may have stopped waiting
             }
         }
+    }
+
+    /// Replaces side values of published entries.
+    fn rewrite_sides(&mut self, values: &SideValues) -> io::Result<u64> {
+        let unfinished = Unfinished {
+            n: self.edge.size / TILE_WIDTH,
+            bytes: &mut self.edge.side,
+        };
+        rewrite(&mut self.installer, &*self.disk, values, Some(unfinished))
     }
 
     /// Puts the entries in place and publishes the checkpoint that covers them.

@@ -23,6 +23,14 @@ pub enum ReadError {
         /// Entries that there are.
         size: u64,
     },
+    /// The entry was pruned.
+    #[error("entry {index} was pruned, the log begins at entry {minimum}")]
+    Pruned {
+        /// The entry asked for.
+        index: u64,
+        /// The first entry that is there.
+        minimum: u64,
+    },
     /// The published checkpoint does not cover it yet.
     #[error("the published checkpoint covers {published} entries, not {wanted}, publish first")]
     NotPublished {
@@ -63,6 +71,7 @@ impl Ledger {
                 index += 1;
                 continue;
             }
+            self.kept(index)?;
             let (first, bundle) = self.bundle(index)?;
             let end = range.end.min(first + TILE_WIDTH);
             let skipped = usize::try_from(index - first).unwrap_or(usize::MAX);
@@ -72,6 +81,14 @@ impl Ledger {
             index += u64::try_from(entries.len() - before).unwrap_or(0);
         }
         Ok(entries)
+    }
+
+    fn kept(&self, index: u64) -> Result<(), ReadError> {
+        let minimum = self.minimum_index();
+        if index < minimum {
+            return Err(ReadError::Pruned { index, minimum });
+        }
+        Ok(())
     }
 
     /// The published part of the bundle that holds `index`, and the index of its first entry.

@@ -59,6 +59,21 @@ pub enum OpenError {
         /// Entries that `checkpoint` covers.
         published: u64,
     },
+    /// A shard without the mark `sealed` cannot be opened read-only, nor be followed by another.
+    #[error("the shard `{0}` is not sealed, seal it first")]
+    NotSealed(String),
+    /// Entry 0 does not continue the shard before.
+    #[error(
+        "the shard `{origin}` does not begin with the last checkpoint of `{previous}`: {what}, restore both folders from one backup"
+    )]
+    Chain {
+        /// The shard.
+        origin: String,
+        /// The one that it should follow.
+        previous: String,
+        /// What is wrong.
+        what: String,
+    },
     /// The lock table could not be used, or another server moved it meanwhile.
     #[error("{0}")]
     LockTable(#[from] LockError),
@@ -281,7 +296,7 @@ fn refuse_rollback(
     }
 }
 
-fn io_error(file: &str) -> impl FnOnce(io::Error) -> OpenError {
+pub(crate) fn io_error(file: &str) -> impl FnOnce(io::Error) -> OpenError {
     let file = file.to_owned();
     move |cause| OpenError::Io { file, cause }
 }

@@ -76,6 +76,9 @@ pub enum AppendError {
         /// What failed first.
         cause: String,
     },
+    /// The shard is sealed.
+    #[error("the shard `{0}` is sealed, append to the one that follows it")]
+    Sealed(String),
     /// The ledger was closed.
     #[error("the ledger is closed")]
     Closed,
@@ -120,8 +123,21 @@ impl Sequencer {
                 group.push(job);
             }
             self.commit(group);
+            self.clear_segments();
         }
         self.shared.sequencer_ended();
+    }
+
+    /// Does what was ordered between two groups.
+    fn clear_segments(&mut self) {
+        for order in self.shared.take_clearings() {
+            let published = self.shared.published().checkpoint.size;
+            let done = self.wal.clear(order.rotate, published);
+            if let Err(cause) = &done {
+                self.shared.fail(&format!("write-ahead segment: {cause}"));
+            }
+            drop(order.answer.send(done)); // who ordered it may have stopped waiting
+        }
     }
 
     /// Numbers a group, makes it durable, and answers it.

@@ -7,14 +7,16 @@ use crate::checkpoint::SignedCheckpoint;
 use crate::disk::{Directory, Disk};
 use crate::leaf::{Draft, Receipt};
 use crate::locks::LockTable;
-use crate::note::NoteSigner;
-use crate::recovery::{OpenError, Recovered, recover};
+use crate::marks::{self, SEALED};
+use crate::note::{NoteSigner, NoteVerifier};
+use crate::pruning;
+use crate::recovery::{OpenError, Recovered, io_error, recover};
 use crate::sequencer::{AppendError, Job, Sequencer, check_draft};
 use crate::state::Counters;
 use crate::waiting::{Shared, Stats};
-use std::io;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::sync::{Semaphore, TryAcquireError, mpsc, watch};
@@ -77,6 +79,11 @@ pub(crate) struct Core {
     jobs: Mutex<Option<mpsc::UnboundedSender<Job>>>,
     threads: Mutex<Vec<JoinHandle<()>>>,
     vkey: String,
+    /// The first entry that was not pruned.
+    pub(crate) minimum: AtomicU64,
+    sealed: AtomicBool,
+    /// One at a time writes to the folder of a sealed shard.
+    sealed_turn: Mutex<()>,
 }
 
 impl Ledger {
@@ -91,13 +98,7 @@ impl Ledger {
         signer: NoteSigner,
         options: Options,
     ) -> Result<Self, OpenError> {
-        let directory = Directory::take(folder).map_err(|cause| match cause.kind() {
-            io::ErrorKind::WouldBlock => OpenError::InUse(folder.display().to_string()),
-            _ => OpenError::Io {
-                file: folder.display().to_string(),
-                cause,
-            },
-        })?;
+        let directory = Directory::taken(folder)?;
         Self::open_on(Arc::new(directory), origin, signer, options)
     }
 
@@ -135,12 +136,20 @@ impl Ledger {
                 cause,
             });
         }
+        if marks::get(&*disk, SEALED)
+            .map_err(io_error(SEALED))?
+            .is_some()
+        {
+            return Self::open_sealed_on(disk, &signer.verifier());
+        }
         let vkey = signer.vkey();
         let Recovered {
             shared,
             publisher,
             wal,
         } = recover(&disk, origin, signer, &options)?;
+        let published = shared.published().checkpoint.size;
+        let minimum = pruning::finish(&*disk, published).map_err(io_error(marks::PRUNED))?;
         let shared = Arc::new(shared);
         let (jobs, receiver) = mpsc::unbounded_channel();
         let sequencer = Sequencer {
@@ -161,10 +170,44 @@ impl Ledger {
             jobs: Mutex::new(Some(jobs)),
             threads: Mutex::new(Vec::new()),
             vkey,
+            minimum: AtomicU64::new(minimum),
+            sealed: AtomicBool::new(false),
+            sealed_turn: Mutex::new(()),
         });
         core.spawn("ledger-sequencer", move || sequencer.run(receiver))?;
         core.spawn("ledger-publisher", move || publisher.run(&shared, interval))?;
         Ok(Self { core })
+    }
+
+    /// A handle without threads: reading alone.
+    pub(crate) fn read_only(
+        disk: Arc<dyn Disk>,
+        verifier: &NoteVerifier,
+        counters: Counters,
+        signed: SignedCheckpoint,
+        minimum: u64,
+    ) -> Self {
+        let shared = Shared::new(verifier.name(), signed, counters, Vec::new());
+        Self {
+            core: Arc::new(Core {
+                shared: Arc::new(shared),
+                disk,
+                room: Arc::new(Semaphore::new(0)),
+                options: Options::default(),
+                jobs: Mutex::new(None),
+                threads: Mutex::new(Vec::new()),
+                vkey: verifier.to_string(),
+                minimum: AtomicU64::new(minimum),
+                sealed: AtomicBool::new(true),
+                sealed_turn: Mutex::new(()),
+            }),
+        }
+    }
+
+    /// Whether the shard is sealed: read-only for good.
+    #[must_use]
+    pub fn is_sealed(&self) -> bool {
+        self.core.sealed.load(Ordering::Acquire)
     }
 
     /// Appends one entry. Resolves when it is durable. Waits while the queue is full. Once polled to
@@ -185,6 +228,7 @@ impl Ledger {
     ) -> impl Future<Output = Result<Vec<Receipt>, AppendError>> + Send + 'static {
         let core = self.core.clone();
         async move {
+            core.sender().ok_or_else(|| core.ended())?;
             let cost = core.check(&drafts)?;
             let room = core.room.clone().acquire_many_owned(cost).await;
             let receiver = core.enqueue(drafts, room.map_err(|_| AppendError::Closed)?)?;
@@ -304,7 +348,7 @@ impl Ledger {
             return Some(AppendError::NotWritable { cause });
         }
         if self.core.sender().is_none() {
-            return Some(AppendError::Closed);
+            return Some(self.core.ended());
         }
         let limit = self.core.options.bytes_max?;
         let stored = self.core.shared.counters(|counters| counters.stored_bytes);
@@ -346,6 +390,25 @@ impl Core {
         Ok(())
     }
 
+    /// Why there is no sequencer any more.
+    fn ended(&self) -> AppendError {
+        if self.sealed.load(Ordering::Acquire) {
+            AppendError::Sealed(self.shared.origin.clone())
+        } else {
+            AppendError::Closed
+        }
+    }
+
+    pub(crate) fn now_sealed(&self) {
+        self.sealed.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn sealed_writer(&self) -> MutexGuard<'_, ()> {
+        self.sealed_turn
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn sender(&self) -> Option<mpsc::UnboundedSender<Job>> {
         self.jobs
             .lock()
@@ -368,7 +431,7 @@ impl Core {
         room: tokio::sync::OwnedSemaphorePermit,
     ) -> Result<Answer, AppendError> {
         let (answer, receiver) = tokio::sync::oneshot::channel();
-        let sender = self.sender().ok_or(AppendError::Closed)?;
+        let sender = self.sender().ok_or_else(|| self.ended())?;
         sender
             .send(Job {
                 drafts,

@@ -6,6 +6,7 @@
 use crate::checkpoint::SignedCheckpoint;
 use crate::disk::Disk;
 use crate::leaf::Record;
+use crate::rewriting::{Clearing, Rewrite};
 use crate::sequencer::AppendError;
 use crate::state::Counters;
 use crate::tile::{Kind, TILE_WIDTH, TileError, TileId, read_entries};
@@ -43,6 +44,9 @@ struct Inner {
     waiting_bytes: u64,
     published: Arc<SignedCheckpoint>,
     waiters: Vec<Waiter>,
+    /// Orders for the publisher and for the sequencer.
+    rewrites: Vec<Rewrite>,
+    clearings: Vec<Clearing>,
     failure: Option<String>,
     full: bool,
     /// No more entries will come.
@@ -67,6 +71,8 @@ pub struct Stats {
 pub(crate) struct Work {
     pub(crate) records: Vec<Arc<Record>>,
     pub(crate) counters: Counters,
+    /// To be done when the records are published.
+    pub(crate) rewrites: Vec<Rewrite>,
 }
 
 impl Shared {
@@ -84,6 +90,8 @@ impl Shared {
             waiting_bytes: 0,
             published: Arc::new(published),
             waiters: Vec::new(),
+            rewrites: Vec::new(),
+            clearings: Vec::new(),
             failure: None,
             full: false,
             ended: false,
@@ -160,7 +168,8 @@ impl Shared {
             if inner.failure.is_some() {
                 inner.refuse_waiters();
             }
-            if !inner.waiting.is_empty() && inner.failure.is_none() {
+            let something = !inner.waiting.is_empty() || !inner.rewrites.is_empty();
+            if something && inner.failure.is_none() {
                 break;
             }
             if inner.ended {
@@ -174,7 +183,7 @@ impl Shared {
         let (mut inner, _) = self
             .work
             .wait_timeout_while(inner, interval, |inner| {
-                inner.waiters.is_empty() && !inner.ended
+                inner.waiters.is_empty() && inner.rewrites.is_empty() && !inner.ended
             })
             .unwrap_or_else(PoisonError::into_inner);
         Some(inner.work())
@@ -221,6 +230,30 @@ impl Shared {
 
     pub(crate) fn check_writable(&self) -> Result<(), AppendError> {
         self.lock().check()
+    }
+
+    // Orders.
+
+    /// Orders side values to be replaced, by the publisher.
+    pub(crate) fn rewrite(&self, order: Rewrite) {
+        let mut inner = self.lock();
+        if inner.failure.is_none() && !inner.ended {
+            inner.rewrites.push(order);
+        }
+        drop(inner);
+        self.work.notify_all();
+    }
+
+    /// Orders segments to be cleared, by the sequencer when it next wakes.
+    pub(crate) fn clear(&self, order: Clearing) {
+        let mut inner = self.lock();
+        if inner.failure.is_none() && !inner.ended {
+            inner.clearings.push(order);
+        }
+    }
+
+    pub(crate) fn take_clearings(&self) -> Vec<Clearing> {
+        std::mem::take(&mut self.lock().clearings)
     }
 
     // The readers' side.
@@ -327,6 +360,7 @@ impl Inner {
         Work {
             records: self.waiting.iter().cloned().collect(),
             counters: self.counters.clone(),
+            rewrites: std::mem::take(&mut self.rewrites),
         }
     }
 
@@ -344,6 +378,8 @@ impl Inner {
             for (_, waiter) in self.waiters.drain(..) {
                 drop(waiter.send(Err(refusal.clone()))); // the caller may have stopped waiting
             }
+            self.rewrites.clear(); // whoever waits for an answer sees that none comes
+            self.clearings.clear();
         }
     }
 }

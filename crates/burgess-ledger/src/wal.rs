@@ -221,6 +221,21 @@ impl Wal {
         Ok(())
     }
 
+    /// Begins a fresh segment if `rotate`, and writes zeros over those that are not written any more
+    /// and whose entries are published. Answers whether others remain.
+    pub(crate) fn clear(&mut self, rotate: bool, published: u64) -> io::Result<bool> {
+        if rotate {
+            self.old.push((self.number, self.end));
+        }
+        let done = self.old.iter().filter(|(_, end)| *end <= published);
+        done.map(|(number, _)| segment_name(*number))
+            .try_for_each(|name| clear(&*self.disk, &name))?;
+        if rotate {
+            self.next(published)?; // only now: it may be one of them
+        }
+        Ok(self.old.iter().any(|(_, end)| *end > published))
+    }
+
     fn frame(&self, records: &[Record]) -> io::Result<Vec<u8>> {
         let group = encode_group(self.number, records);
         group
@@ -230,12 +245,25 @@ impl Wal {
 
     fn rotate(&mut self, published: u64) -> io::Result<()> {
         self.old.push((self.number, self.end));
+        self.next(published)
+    }
+
+    fn next(&mut self, published: u64) -> io::Result<()> {
         self.number += 1;
         self.offset = 0;
         let bytes = self.segment_bytes;
         self.file = next_segment(&*self.disk, &mut self.old, self.number, bytes, published)?;
         Ok(())
     }
+}
+
+/// Writes zeros over a whole file, in place, so that what it held is gone from the disk's blocks too
+/// as far as a file system writes in place.
+pub(crate) fn clear(disk: &dyn Disk, name: &str) -> io::Result<()> {
+    let bytes = usize::try_from(disk.size(name)?).map_err(io::Error::other)?;
+    let file = disk.open(name)?;
+    file.write_at(0, &vec![0; bytes])?;
+    file.sync()
 }
 
 /// A segment to write next: one whose entries are all published under a new number, or a new file.

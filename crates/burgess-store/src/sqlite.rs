@@ -30,7 +30,10 @@ const READERS: u32 = 4;
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Migrations in order; the position is the version, from 1.
-const MIGRATIONS: &[&str] = &[include_str!("../migrations/sqlite/0001_spine.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("../migrations/sqlite/0001_spine.sql"),
+    include_str!("../migrations/sqlite/0003_keeping.sql"),
+];
 
 /// The writer's and the readers' connections, the tables up to date.
 pub(crate) async fn open(path: &Path, now: Timestamp) -> Result<(Pool, Pool), StoreError> {

@@ -272,13 +272,30 @@ fn check_log(request: &Request, verifier: &NoteVerifier) -> Result<Finding, Fail
         })?;
     let mut sentences =
         vec!["the ledger holds: every entry and every hash fits what was signed".to_owned()];
+    let pruned = verify::pruned(&mut read, signed.checkpoint.size);
+    let pruned = pruned.ok().flatten();
+    if let Some(mark) = &pruned {
+        let (last, policy) = (mark.minimum_index.saturating_sub(1), &mark.policy);
+        sentences = vec![
+            "the ledger holds: every entry that is left and every hash fits what was signed"
+                .to_owned(),
+            format!("entries 0 to {last} were pruned, the operator says under policy {policy}"),
+        ];
+    }
     if old.is_some() {
         sentences.push("it continues the older checkpoint".to_owned());
     }
     Ok(Finding {
         signed,
         sentences,
-        json: vec![("continues_old", json!(old.is_some()))],
+        json: vec![
+            ("continues_old", json!(old.is_some())),
+            (
+                "minimum_index",
+                json!(pruned.as_ref().map_or(0, |mark| mark.minimum_index)),
+            ),
+            ("pruned_under", json!(pruned.map(|mark| mark.policy))),
+        ],
     })
 }
 
