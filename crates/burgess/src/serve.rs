@@ -28,11 +28,13 @@ use crate::config::Config;
 use crate::http;
 use crate::identity::revoked::Revoked;
 use crate::jobs;
+use crate::kms::blind::Blinder;
 use crate::kms::connector_secrets::ConnectorSecrets;
 use crate::kms::envelope::Key;
 use crate::kms::ring::KeyRing;
 use crate::kms::subjects::Subjects;
 use crate::operations::event;
+use crate::operations::trail::Reads;
 use crate::server::Server;
 
 /// Largest advisory archive that is read: the npm archive of OSV is some 60 MB.
@@ -108,6 +110,8 @@ pub async fn open(
         catalogue,
         config,
         ambient,
+        blinder: Blinder::new(&keys.blind),
+        reads: Reads::default(),
         keys,
         store,
         ledger,

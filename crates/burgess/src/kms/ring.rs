@@ -17,6 +17,8 @@ pub struct KeyRing {
     pub access: SigningKey,
     /// Makes aliases of data subjects.
     pub alias: Key,
+    /// Makes the search index's tokens of personal values.
+    pub blind: Key,
     /// Wraps subject keys and connector secrets.
     pub kek: Key,
 }
@@ -52,10 +54,12 @@ impl KeyRing {
         let ledger = Zeroizing::new(load(keys, "ledger", &kek)?);
         let access = SigningKey::from_bytes(&load(keys, "access", &kek)?);
         let alias = Key::new(load(keys, "alias", &kek)?);
+        let blind = Key::new(load(keys, "blind", &kek)?);
         Ok(Self {
             ledger,
             access,
             alias,
+            blind,
             kek,
         })
     }

@@ -12,7 +12,6 @@ use burgess_core::policy::action::{
 };
 use burgess_core::policy::facts::{InEnvironment, NoContext, Organisation};
 use burgess_store::Dossier;
-use burgess_trail::Query as TrailQuery;
 use serde::Deserialize;
 
 use super::frame::Frame;
@@ -119,10 +118,10 @@ async fn one(
     let assessed = newest
         .map(|request| crate::operations::intake::assess(&server, &request.charter, &seen, now));
     let facts = promote::facts(&dossier, now);
-    let query = TrailQuery {
+    let query = trail::Asked {
         app: Some(id.clone()),
         limit: 30,
-        ..TrailQuery::default()
+        ..trail::Asked::default()
     };
     let may_trail = may::<ReadTrail>(
         &server,

@@ -14,7 +14,7 @@ use burgess_core::data::Classification;
 use burgess_core::id::AppId;
 use burgess_core::policy::action::{ExportTrail, ReadTrail};
 use burgess_core::policy::facts::{NoContext, Organisation};
-use burgess_trail::{Query as TrailQuery, Row};
+use burgess_trail::Row;
 use futures_util::stream;
 
 use super::frame::Frame;
@@ -201,7 +201,7 @@ async fn search(
     Query(narrow): Query<Narrow>,
 ) -> Result<Response, Problem> {
     crate::jobs::project::project(&server).await?;
-    let found = trail::search(&server, &caller, &narrow.query()?).await?;
+    let found = trail::search(&server, &caller, &narrow.asked()?).await?;
     let closed = if trail::may_open(&server, &caller) {
         ""
     } else {
@@ -238,7 +238,7 @@ async fn csv(
     Signed(caller): Signed,
     Query(narrow): Query<Narrow>,
 ) -> Result<Response, Problem> {
-    events::export(&server, &caller, &narrow.query()?, "csv").await
+    events::export(&server, &caller, &narrow, "csv").await
 }
 
 async fn jsonl(
@@ -246,7 +246,7 @@ async fn jsonl(
     Signed(caller): Signed,
     Query(narrow): Query<Narrow>,
 ) -> Result<Response, Problem> {
-    events::export(&server, &caller, &narrow.query()?, "jsonl").await
+    events::export(&server, &caller, &narrow, "jsonl").await
 }
 
 #[derive(Template)]
@@ -273,13 +273,12 @@ async fn one(
     crate::jobs::project::project(&server).await?;
     let row = trail::one(&server, &caller, &id).await?;
     let line = event_row(&server, &row);
-    let around = TrailQuery {
+    let around = trail::Asked {
         app: Some(row.event.app_id.to_string()),
-        after: Some(row.index.saturating_add(6)),
         limit: 11,
-        ..TrailQuery::default()
+        ..trail::Asked::default()
     };
-    let neighbours = trail::search(&server, &caller, &around).await?.rows;
+    let neighbours = trail::look(&server, &caller, &around).await?.rows;
     let neighbours = neighbours
         .iter()
         .filter(|n| n.index != row.index)
