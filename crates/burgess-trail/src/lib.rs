@@ -4,6 +4,7 @@
 //! every row names the shard, index and leaf hash where the proof begins. Not here: keys (the
 //! binary hands over opened events), and the tables of the state.
 
+pub mod archive;
 mod error;
 pub mod export;
 mod figures;
