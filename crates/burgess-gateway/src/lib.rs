@@ -16,6 +16,7 @@ pub mod credential;
 mod decode;
 mod ending;
 pub mod flow;
+pub mod forgetting;
 mod gateway;
 mod headers;
 mod inject;

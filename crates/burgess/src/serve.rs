@@ -17,7 +17,7 @@ use burgess_gateway::ports::{self, Vault};
 use burgess_gateway::{Gateway, Parts};
 use burgess_inspect::advisories::Database;
 use burgess_inspect::dlp;
-use burgess_ledger::{Ledger, NoteSigner, Options};
+use burgess_ledger::{NoteSigner, Options, Shards};
 use burgess_store::{Change, PolicyBundle, RuleKind, Store, Versioned, Write};
 use burgess_trail::Trail;
 use tokio::net::TcpListener;
@@ -33,8 +33,9 @@ use crate::kms::connector_secrets::ConnectorSecrets;
 use crate::kms::envelope::Key;
 use crate::kms::ring::KeyRing;
 use crate::kms::subjects::Subjects;
-use crate::operations::event;
+use crate::operations::retention::{self, Classes};
 use crate::operations::trail::Reads;
+use crate::operations::{erase, event};
 use crate::server::Server;
 
 /// Largest advisory archive that is read: the npm archive of OSV is some 60 MB.
@@ -78,13 +79,19 @@ pub async fn open(
             .map_err(open_error)?,
     );
     let keys = Arc::new(KeyRing::open(&config.data.join("keys"), kek).map_err(open_error)?);
-    let ledger = open_ledger(&config, &keys)?;
-    let vault: Arc<dyn Vault> = Arc::new(Subjects::new(
+    let classes = Classes::of(&config).map_err(open_error)?;
+    let shards = Arc::new(open_shards(&config, &keys, &classes)?);
+    let subjects = Arc::new(Subjects::new(
         Arc::clone(&store),
         Arc::clone(&keys),
         Arc::clone(&ambient),
     ));
-    let journal = Journal::new(ledger.clone(), vault);
+    let class_of = {
+        let classes = classes.clone();
+        move |source: &str| classes.of_source(source).to_owned()
+    };
+    let vault = Arc::clone(&subjects) as Arc<dyn Vault>;
+    let journal = Journal::over(Arc::clone(&shards), Arc::new(class_of), vault);
     let trail = Arc::new(
         Trail::open(&config.data.join("trail.db"))
             .await
@@ -114,7 +121,9 @@ pub async fn open(
         reads: Reads::default(),
         keys,
         store,
-        ledger,
+        shards,
+        classes,
+        subjects,
         journal: Arc::new(journal),
         trail,
         policies: ArcSwap::new(policies),
@@ -131,13 +140,18 @@ pub async fn open(
 
 /// What was committed before a crash goes into the ledger now: the normal path, run at start.
 async fn recover(server: &Server) -> Result<(), StartError> {
+    // Before anything else: a database from an older copy must not seal for whom was erased since,
+    // nor give numbers to the ledger that it gave before.
+    jobs::replay::catch_up(server)
+        .await
+        .map_err(|p| StartError::Open(p.detail))?;
     jobs::drain::drain(server)
         .await
         .map_err(|p| StartError::Open(p.detail))?;
     // A crash between append and mark leaves rows that are in the ledger and still look as if they waited.
     server
         .store
-        .mark_drained(server.ledger.highest(event::CONTROL))
+        .mark_drained(server.shards.highest(event::CONTROL))
         .await
         .map_err(open_error)?;
     jobs::project::project(server)
@@ -151,6 +165,15 @@ async fn recover(server: &Server) -> Result<(), StartError> {
         tracing::error!(detail = %problem.detail, "calls that a crash interrupted have no outcome yet");
     }
     activate_policy(server).await?;
+    for done in [
+        erase::resume(server).await,
+        retention::write_down(server).await,
+    ] {
+        if let Err(problem) = done {
+            // Keys are gone in any case; what is left is tried again by the clock.
+            tracing::error!(detail = %problem.detail, "what is kept is not as it should be yet");
+        }
+    }
     server.load_revoked().await.map_err(open_error)?;
     jobs::snapshot::refresh(server)
         .await
@@ -228,16 +251,25 @@ fn make_folder(data: &Path) -> Result<(), StartError> {
         .map_err(|e| StartError::Open(format!("`{}` cannot be made: {e}", data.display())))
 }
 
-fn open_ledger(config: &Config, keys: &KeyRing) -> Result<Ledger, StartError> {
-    let signer = NoteSigner::from_seed(&config.origin(), *keys.ledger).map_err(open_error)?;
-    let folder = config.ledger_folder();
+fn open_shards(
+    config: &Config,
+    keys: &Arc<KeyRing>,
+    classes: &Classes,
+) -> Result<Shards, StartError> {
+    let folder = config.ledgers();
     make_folder(&folder)?;
-    refuse_other_origin(config, &folder)?;
+    refuse_other_origin(config, &config.ledger_folder())?;
     let options = Options {
         bytes_max: config.ledger_bytes_max,
         ..Options::default()
     };
-    Ledger::open(&folder, &config.origin(), signer, options).map_err(open_error)
+    let ring = Arc::clone(keys);
+    let signer = move |shard: &str, origin: &str| {
+        let seed = ring.of_shard(shard).map_err(|e| e.to_string())?;
+        NoteSigner::from_seed(origin, *seed).map_err(|e| e.to_string())
+    };
+    let names: Vec<&str> = classes.names().collect();
+    Shards::open(&folder, &config.origin(), &names, options, Arc::new(signer)).map_err(open_error)
 }
 
 /// A demo's folder is no server's folder, and the other way round: the origin says which it is.
@@ -394,7 +426,7 @@ pub async fn run(
         job.abort();
     }
     server.gateway.close().await;
-    server.ledger.close();
+    server.shards.close();
     server.trail.close().await;
     server.store.close().await;
     Ok(())

@@ -15,7 +15,8 @@ use burgess_core::risk::Rubric;
 use burgess_core::time::Timestamp;
 use burgess_gateway::journal::Journal;
 use burgess_inspect::advisories::Database;
-use burgess_ledger::Ledger;
+use burgess_ledger::shards::MAIN;
+use burgess_ledger::{Ledger, Shards};
 use burgess_store::{Change, CommitError, Store, Write};
 use burgess_trail::Trail;
 use tokio::sync::{Mutex, Notify};
@@ -26,6 +27,8 @@ use crate::http::problem::Problem;
 use crate::identity::revoked::Revoked;
 use crate::kms::blind::Blinder;
 use crate::kms::ring::KeyRing;
+use crate::kms::subjects::Subjects;
+use crate::operations::retention::Classes;
 use crate::operations::trail::Reads;
 
 /// The source of events that change no state and so pass no outbox.
@@ -41,8 +44,12 @@ pub struct Server {
     pub keys: Arc<KeyRing>,
     /// The state.
     pub store: Arc<Store>,
-    /// The trail's truth.
-    pub ledger: Ledger,
+    /// The trail's truth, in shards.
+    pub shards: Arc<Shards>,
+    /// Which events go to which class of shards, and how long each is kept.
+    pub classes: Classes,
+    /// Keys of data subjects.
+    pub subjects: Arc<Subjects>,
     /// Events into the ledger and back.
     pub journal: Arc<Journal>,
     /// The searchable projection.
@@ -76,6 +83,18 @@ pub struct Server {
 }
 
 impl Server {
+    /// The open shard of the class `main`: the control plane's.
+    #[expect(
+        clippy::expect_used,
+        reason = "a set of shards is never without that class"
+    )]
+    pub fn ledger(&self) -> Ledger {
+        self.shards
+            .current(MAIN)
+            .expect("the class is there")
+            .ledger
+    }
+
     /// The time for a governed action; refused when the clock cannot be trusted.
     pub fn now(&self) -> Result<Timestamp, Problem> {
         self.ambient.event_time().map_err(|e| {
@@ -95,7 +114,7 @@ impl Server {
         permit: &Permit<A>,
         now: Timestamp,
     ) -> Result<(), Problem> {
-        if !self.ledger.is_writable() {
+        if self.shards.last_error().is_some() {
             return Err(unwritable());
         }
         let revoked: Vec<Change> = writes

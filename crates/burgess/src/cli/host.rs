@@ -190,7 +190,7 @@ pub async fn ask(config: &Config, ask: Ask) -> Result<String, Failure> {
     let key = key(config)?;
     let server = serve::open(config.clone(), key, Span::ZERO).await?;
     let said = answer(&server, ask).await.map_err(Failure);
-    server.ledger.close();
+    server.shards.close();
     server.store.close().await;
     said
 }

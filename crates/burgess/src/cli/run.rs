@@ -166,7 +166,7 @@ async fn up(place: Place) -> Outcome {
         server.config.listen,
         server.config.gateway,
         server.config.data.display(),
-        server.ledger.vkey(),
+        server.ledger().vkey(),
         server.config.data.display(),
     ));
     let listening = tokio::spawn(invitations.listen(std::sync::Arc::clone(&server)));

@@ -8,39 +8,49 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use burgess_core::policy::action::ReadEntries;
 use burgess_core::policy::facts::{NoContext, Organisation};
+use burgess_ledger::Shard;
 
 use super::problem::Problem;
 use super::{App, Peer};
 use crate::identity::session;
 use crate::operations::permit;
 
-/// `/ledger/main/…`
+/// `/ledger/SHARD/…`, for every shard.
 pub fn router() -> Router<App> {
     Router::new()
-        .route("/ledger/main/checkpoint", get(checkpoint))
-        .route("/ledger/main/vkey", get(vkey))
-        .route("/ledger/main/tile/{*path}", get(tile))
+        .route("/ledger/{shard}/checkpoint", get(checkpoint))
+        .route("/ledger/{shard}/vkey", get(vkey))
+        .route("/ledger/{shard}/tile/{*path}", get(tile))
 }
 
-async fn checkpoint(State(server): State<App>) -> Response {
-    let note = server.ledger.checkpoint();
+fn shard_of(server: &App, name: &str) -> Result<Shard, Problem> {
+    let shard = server.shards.named(name);
+    shard.ok_or_else(|| Problem::not_found("ledger shard", name))
+}
+
+async fn checkpoint(
+    State(server): State<App>,
+    Path(shard): Path<String>,
+) -> Result<Response, Problem> {
+    let note = shard_of(&server, &shard)?.ledger.checkpoint();
     let headers = [
         (header::CONTENT_TYPE, "text/plain; charset=utf-8"),
         (header::CACHE_CONTROL, "no-cache"),
     ];
-    (headers, note.note.clone()).into_response()
+    Ok((headers, note.note.clone()).into_response())
 }
 
-async fn vkey(State(server): State<App>) -> String {
-    format!("{}\n", server.ledger.vkey())
+async fn vkey(State(server): State<App>, Path(shard): Path<String>) -> Result<String, Problem> {
+    Ok(format!("{}\n", shard_of(&server, &shard)?.ledger.vkey()))
 }
 
 async fn tile(
     State(server): State<App>,
-    Path(path): Path<String>,
+    Path((shard, path)): Path<(String, String)>,
     peer: Peer,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
+    let shard = shard_of(&server, &shard)?;
     let plain = path.split('/').all(|part| {
         !part.is_empty()
             && part.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'.')
@@ -69,7 +79,11 @@ async fn tile(
             now,
         )?;
     }
-    let file = server.config.ledger_folder().join("tile").join(&path);
+    let file = server
+        .shards
+        .folder_of(&shard.name)
+        .join("tile")
+        .join(&path);
     let bytes = tokio::fs::read(&file)
         .await
         .map_err(|_| Problem::not_found("tile", &path))?;

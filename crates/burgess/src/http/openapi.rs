@@ -196,11 +196,11 @@ pub const OPERATIONS: &[Operation] = &[
         body: &[],
     },
     open(
-        "/ledger/main/checkpoint",
+        "/ledger/{shard}/checkpoint",
         "the signed checkpoint (C2SP tlog-checkpoint)",
     ),
-    open("/ledger/main/vkey", "the ledger's verifier key"),
-    open("/ledger/main/tile/{path}", "a tile (C2SP tlog-tiles)"),
+    open("/ledger/{shard}/vkey", "the ledger's verifier key"),
+    open("/ledger/{shard}/tile/{path}", "a tile (C2SP tlog-tiles)"),
 ];
 
 /// The document.

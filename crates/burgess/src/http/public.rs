@@ -30,7 +30,7 @@ async fn healthz() -> &'static str {
 
 async fn readyz(State(server): State<App>) -> Response {
     let policy = server.policies.load().is_loaded();
-    let ledger = server.ledger.is_writable();
+    let ledger = server.shards.last_error().is_none();
     let status = if policy && ledger {
         StatusCode::OK
     } else {
@@ -53,9 +53,9 @@ async fn metrics(State(server): State<App>) -> Response {
         .unwrap_or_default();
     let text = format!(
         "# TYPE burgess_ledger_entries counter\nburgess_ledger_entries {}\n# TYPE burgess_ledger_writable gauge\nburgess_ledger_writable {}\n# TYPE burgess_outbox_pending gauge\nburgess_outbox_pending {backlog}\n# TYPE burgess_checkpoint_size gauge\nburgess_checkpoint_size {}\n",
-        server.ledger.size(),
-        u8::from(server.ledger.is_writable()),
-        server.ledger.checkpoint().checkpoint.size,
+        server.ledger().size(),
+        u8::from(server.shards.last_error().is_none()),
+        server.ledger().checkpoint().checkpoint.size,
     );
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response()
 }

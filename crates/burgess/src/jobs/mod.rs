@@ -3,5 +3,6 @@
 pub mod drain;
 pub mod interrupted;
 pub mod project;
+pub mod replay;
 pub mod snapshot;
 pub mod ticker;

@@ -4,6 +4,7 @@ use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
+use burgess_ledger::shards::MAIN;
 use ed25519_dalek::SigningKey;
 use zeroize::Zeroizing;
 
@@ -21,6 +22,7 @@ pub struct KeyRing {
     pub blind: Key,
     /// Wraps subject keys and connector secrets.
     pub kek: Key,
+    folder: PathBuf,
 }
 
 /// A key could not be read or made.
@@ -61,7 +63,18 @@ impl KeyRing {
             alias,
             blind,
             kek,
+            folder: keys.to_owned(),
         })
+    }
+
+    /// Signs checkpoints of that shard: each has its own key, made when it is first asked for. The
+    /// first shard's is `ledger`.
+    pub fn of_shard(&self, shard: &str) -> Result<Zeroizing<[u8; 32]>, RingError> {
+        if shard == MAIN {
+            return Ok(self.ledger.clone());
+        }
+        let name = format!("ledger-{shard}");
+        load(&self.folder, &name, &self.kek).map(Zeroizing::new)
     }
 }
 

@@ -35,6 +35,19 @@ impl Subjects {
         }
     }
 
+    /// The alias of a subject.
+    pub fn alias_of(&self, subject: &str) -> Digest {
+        self.fingerprint(subject)
+    }
+
+    /// Drops the key from memory: what is sealed or opened next asks the store.
+    pub fn forget(&self, alias: &Digest) {
+        self.open
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(alias);
+    }
+
     /// A keyed digest (nested, as HMAC is): without the alias key nobody can tell whose alias it is.
     fn fingerprint(&self, subject: &str) -> Digest {
         let key = self.keys.alias.expose();

@@ -21,7 +21,7 @@ type States = BTreeMap<(String, String), String>;
 /// Every event of the ledger, opened, in its order.
 async fn events(world: &World) -> Vec<Event> {
     let mut events = Vec::new();
-    for index in 0..world.server.ledger.size() {
+    for index in 0..world.server.ledger().size() {
         events.push(world.server.journal.open(index).await.unwrap().event);
     }
     events

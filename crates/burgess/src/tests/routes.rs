@@ -251,7 +251,7 @@ async fn base(world: &World) -> Fixture {
     let app = world.in_sandbox("Lunch poll").await;
     let request = pending(world, "Desk booking").await;
     jobs::project::project(&world.server).await.unwrap();
-    world.server.ledger.publish().await.unwrap();
+    world.server.ledger().publish().await.unwrap();
     let query = Query {
         app: Some(app.to_string()),
         limit: 1,

@@ -109,6 +109,8 @@ fn config(folder: &TempDir, demo: bool) -> Config {
         kek_file: (!demo).then(|| folder.path().join("kek")),
         connectors: Vec::new(),
         ledger_bytes_max: None,
+        ledger_classes: Vec::new(),
+        erasure_by_two: false,
         demo,
     }
 }
@@ -147,7 +149,7 @@ impl World {
         } = self;
         drop(router);
         server.gateway.close().await;
-        server.ledger.close();
+        server.shards.close();
         server.trail.close().await;
         server.store.close().await;
         let (config, now) = (server.config.clone(), server.ambient.now());

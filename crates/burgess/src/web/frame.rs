@@ -91,7 +91,7 @@ impl Frame {
             nav: Vec::new(),
             demo: server.config.demo,
             no_policy: !server.policies.load().is_loaded(),
-            read_only: !server.ledger.is_writable(),
+            read_only: server.shards.last_error().is_some(),
             today: server.ambient.now().date(),
             trust_line: "Trail: not witnessed, the operator could rewrite history.",
         }

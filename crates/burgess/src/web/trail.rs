@@ -116,11 +116,12 @@ struct TrailPage {
 }
 
 fn proof_line(server: &Server) -> String {
-    let checkpoint = server.ledger.checkpoint();
+    let ledger = server.ledger();
+    let checkpoint = ledger.checkpoint();
     format!(
         "{} events are under the signed checkpoint of {}; not witnessed, the operator could rewrite history.",
         checkpoint.checkpoint.size,
-        server.ledger.origin()
+        ledger.origin()
     )
 }
 
@@ -284,7 +285,9 @@ async fn one(
         .filter(|n| n.index != row.index)
         .map(|n| event_row(&server, n))
         .collect();
-    let covered = server.ledger.checkpoint().checkpoint.size > row.index;
+    let covered = trail::proof_state(&server, &row) != trail::ProofState::Durable;
+    let shard = server.shards.of_origin(&row.shard);
+    let vkey = shard.map_or_else(String::new, |shard| shard.ledger.vkey().to_owned());
     page(&EventPage {
         frame: Frame::of(&server, &caller, "/trail").await,
         headline: format!("{} by {}", line.did, line.actor),
@@ -303,8 +306,8 @@ async fn one(
                 "durable, and under the next checkpoint in a moment"
             }
         ),
-        verify: trail::verify_line(&server, &id),
-        vkey: server.ledger.vkey().to_owned(),
+        verify: trail::verify_line(&vkey, &id),
+        vkey,
         id,
     })
 }
@@ -389,7 +392,7 @@ async fn tail(State(server): State<App>, Signed(caller): Signed) -> Result<Respo
     permit::<ReadTrail>(&server, &caller.principal(), &WHOLE, &NoContext, now)?;
     let events = stream::unfold(server, |server| async move {
         server.projected.notified().await;
-        let size = server.ledger.size();
+        let size = server.ledger().size();
         Some((
             Ok::<_, Infallible>(
                 Sse::default()
