@@ -16,7 +16,7 @@ use super::run::{Failure, Outcome, config, key, say};
 use super::{AdvisoriesVerb, Format, Place};
 use crate::config::Config;
 use crate::operations::people::{self, Invited};
-use crate::operations::secrets;
+use crate::operations::{retention, secrets};
 use crate::serve;
 use crate::server::Server;
 
@@ -39,6 +39,11 @@ pub enum Ask {
         manager: Option<Email>,
         /// Their unit.
         unit: String,
+    },
+    /// The ledger's next shard, with a new key.
+    Rotate {
+        /// Of which retention class.
+        class: String,
     },
     /// A connector's secret.
     Secret {
@@ -81,6 +86,16 @@ async fn answer(server: &Server, ask: Ask) -> Result<String, String> {
             Ok(format!(
                 "{role} {email} http://{}/sign-in/{secret}",
                 server.config.listen
+            ))
+        }
+        Ask::Rotate { class } => {
+            let machine = people::machine();
+            let next = retention::turn(server, &machine, &class)
+                .await
+                .map_err(|p| p.detail)?;
+            Ok(format!(
+                "the shard before is sealed; `{}` is open under the new key, publish it:\n{}",
+                next.name, next.vkey
             ))
         }
         Ask::Secret {
@@ -193,6 +208,17 @@ pub async fn ask(config: &Config, ask: Ask) -> Result<String, Failure> {
     server.shards.close();
     server.store.close().await;
     said
+}
+
+/// Prints the written retention policies: what the configuration says, whether a server runs or not.
+pub fn retention_policy(place: &Place, format: &str) -> Outcome {
+    let policies = retention::policies(&config(place)?)?;
+    if format == "json" {
+        say(&format!("{}\n", serde_json::to_string_pretty(&policies)?));
+    } else {
+        say(&retention::markdown(&policies).map_err(|p| Failure(p.detail))?);
+    }
+    Ok(true)
 }
 
 /// One thing that is missing or unsafe.

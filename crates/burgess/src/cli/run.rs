@@ -11,7 +11,7 @@ use burgess_core::roles::Role;
 use burgess_core::time::Span;
 use clap::CommandFactory as _;
 
-use super::{Cli, Place, Verb, host, local, remote};
+use super::{Cli, LedgerVerb, Place, Verb, host, local, remote};
 use crate::config::{Config, Flags};
 use crate::kms::envelope::Key;
 use crate::kms::kek::{self, KekError};
@@ -100,6 +100,10 @@ fn dispatch(verb: Verb) -> Outcome {
         }
         Verb::Doctor { place, printing } => host::doctor(&place, printing.format),
         Verb::Advisories(verb) => host::advisories(verb),
+        Verb::Ledger(LedgerVerb::Rotate { class, place }) => wait(rotate(class, place)),
+        Verb::Ledger(LedgerVerb::RetentionPolicy { format, place }) => {
+            host::retention_policy(&place, &format)
+        }
         verb @ (Verb::Inspect { .. }
         | Verb::Charter(_)
         | Verb::Risk { .. }
@@ -110,6 +114,12 @@ fn dispatch(verb: Verb) -> Outcome {
         | Verb::Policy(_)) => local::run(verb),
         verb => remote::run(verb),
     }
+}
+
+async fn rotate(class: String, place: Place) -> Outcome {
+    let said = host::ask(&config(&place)?, host::Ask::Rotate { class }).await?;
+    say(&format!("{said}\n"));
+    Ok(true)
 }
 
 /// Runs a future on a runtime of its own.

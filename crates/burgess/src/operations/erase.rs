@@ -11,7 +11,8 @@ use axum::http::StatusCode;
 use burgess_core::audit::ActionType;
 use burgess_core::digest::Digest;
 use burgess_core::id::Email;
-use burgess_core::policy::action::{AskErasure, EraseSubject, ReadEntries};
+use burgess_core::permit::Permit;
+use burgess_core::policy::action::{AskErasure, EraseSubject, ReadEntries, ReadTrail};
 use burgess_core::policy::facts::{ErasureFacts, NoContext, Organisation};
 use burgess_core::time::Timestamp;
 use burgess_gateway::forgetting;
@@ -145,6 +146,19 @@ pub async fn preview(
     look(server, subject).await
 }
 
+/// All erasures, for whoever may read the trail. They do not say whom they are about.
+pub async fn list(server: &Server, caller: &Caller) -> Result<Vec<Erasure>, Problem> {
+    let now = server.now()?;
+    let whole = Organisation { revision: 0 };
+    permit::<ReadTrail>(server, &caller.principal(), &whole, &NoContext, now)?;
+    let all = server
+        .store
+        .erasures()
+        .await
+        .map_err(|e| Problem::internal(&e))?;
+    Ok(all.into_iter().map(|it| it.record).collect())
+}
+
 async fn look(server: &Server, subject: &Subject) -> Result<Preview, Problem> {
     let internal = |e: burgess_store::StoreError| Problem::internal(&e);
     let aliases = subject.aliases(server);
@@ -194,30 +208,61 @@ pub async fn erase(
     subject: &Subject,
     reason: &str,
 ) -> Result<Erased, Problem> {
-    let now = server.now()?;
-    let reason = reason_of(reason)?;
-    refuse_names(subject, &reason)?;
-    refuse_active(server, subject).await?;
-    let found = look(server, subject).await?;
+    let gone = match destroy_keys(server, caller, subject, reason).await? {
+        Some(gone) => gone,
+        None => return Ok(Erased::Asked),
+    };
+    let mut entries = 0;
+    for alias in &gone {
+        entries += sweep(server, *alias, &subject.indexed(server)).await?;
+    }
+    Ok(Erased::Erased {
+        keys: gone.len(),
+        entries,
+    })
+}
+
+/// What is active of a subject: alias, revision of the key, and the erasure that was asked for.
+type Open = (Digest, u64, Option<Versioned<Erasure>>);
+
+async fn active(server: &Server, subject: &Subject) -> Result<Vec<Open>, Problem> {
+    let internal = |e: burgess_store::StoreError| Problem::internal(&e);
     let mut open = Vec::new();
     for alias in subject.aliases(server) {
-        let internal = |e: burgess_store::StoreError| Problem::internal(&e);
         let key = server.store.subject_key(alias).await.map_err(internal)?;
         if let SubjectKey::Active { revision, .. } = key {
             let asked = server.store.erasure(alias).await.map_err(internal)?;
             open.push((alias, revision, asked));
         }
     }
+    Ok(open)
+}
+
+/// The point of no return: the keys go, and the events that say so are in the ledger. Answers the
+/// aliases, or nothing where it was only asked for.
+pub(crate) async fn destroy_keys(
+    server: &Server,
+    caller: &Caller,
+    subject: &Subject,
+    reason: &str,
+) -> Result<Option<Vec<Digest>>, Problem> {
+    let now = server.now()?;
+    let reason = reason_of(reason)?;
+    refuse_names(subject, &reason)?;
+    refuse_active(server, subject).await?;
+    let found = look(server, subject).await?;
+    let open = active(server, subject).await?;
     let two_persons = server.config.erasure_by_two;
     let first = open.first().and_then(|(_, _, asked)| asked.as_ref());
     if two_persons && first.is_none() && !open.is_empty() {
-        return ask(server, caller, open.iter().map(|it| it.0), &reason, now).await;
+        let aliases = open.iter().map(|it| it.0);
+        ask(server, caller, aliases, &reason, now).await?;
+        return Ok(None);
     }
-    let me = caller.email().as_str();
     let facts = ErasureFacts {
         held: !found.held_by.is_empty(),
         two_persons,
-        asked_by_another: first.is_some_and(|it| it.record.asked_by != me),
+        asked_by_another: first.is_some_and(|it| it.record.asked_by != caller.email().as_str()),
     };
     let revision = first.map_or(0, |it| it.revision);
     let whole = Organisation { revision };
@@ -230,47 +275,52 @@ pub async fn erase(
             "nothing is sealed under that subject's key: it never acted here, or was erased before",
         ));
     }
-    let mut writes = Vec::new();
-    for (alias, key, asked) in &open {
-        let erased = |asked_by: String, asked_at| Erasure {
-            subject: *alias,
-            reason: reason.clone(),
-            asked_by,
-            asked_at,
-            erased: Some((me.to_owned(), now)),
-        };
-        let change = match asked {
-            Some(it) => it.next(erased(it.record.asked_by.clone(), it.record.asked_at)),
-            None => Versioned::new(erased(me.to_owned(), now)),
-        };
-        let event = event::about(&server.ambient, None, now)
-            .map_err(|e| Problem::internal(&e))?
-            .by(caller)
-            .permitted(&permit)
-            .did(ActionType::Delete, "erasure", &alias.to_string())
-            .moved(asked.as_ref().map(|_| "asked"), &change.record.state())
-            .context("reason", reason.as_str())
-            .done();
-        let key = Versioned {
-            revision: key + 1,
-            record: SubjectErasure {
-                subject: *alias,
-                erased_at: now,
-            },
-        };
-        let changes = vec![Change::Erasure(change), Change::SubjectErasure(key)];
-        writes.push(Write { changes, event });
-    }
-    // The point of no return.
+    let writes = open
+        .iter()
+        .map(|it| write(server, caller, it, &reason, &permit, now))
+        .collect::<Result<_, _>>()?;
     server.commit(writes, &permit, now).await?;
-    let mut entries = 0;
-    for (alias, ..) in &open {
-        entries += sweep(server, *alias, &subject.indexed(server)).await?;
-    }
-    Ok(Erased::Erased {
-        keys: open.len(),
-        entries,
-    })
+    Ok(Some(open.into_iter().map(|(alias, ..)| alias).collect()))
+}
+
+/// One key's end, with its event.
+fn write(
+    server: &Server,
+    caller: &Caller,
+    (alias, key, asked): &Open,
+    reason: &str,
+    permit: &Permit<EraseSubject>,
+    now: Timestamp,
+) -> Result<Write, Problem> {
+    let me = caller.email().as_str();
+    let erased = |asked_by: &str, asked_at| Erasure {
+        subject: *alias,
+        reason: reason.to_owned(),
+        asked_by: asked_by.to_owned(),
+        asked_at,
+        erased: Some((me.to_owned(), now)),
+    };
+    let change = match asked {
+        Some(it) => it.next(erased(&it.record.asked_by, it.record.asked_at)),
+        None => Versioned::new(erased(me, now)),
+    };
+    let event = event::about(&server.ambient, None, now)
+        .map_err(|e| Problem::internal(&e))?
+        .by(caller)
+        .permitted(permit)
+        .did(ActionType::Delete, "erasure", &alias.to_string())
+        .moved(asked.as_ref().map(|_| "asked"), &change.record.state())
+        .context("reason", reason)
+        .done();
+    let key = Versioned {
+        revision: key.saturating_add(1),
+        record: SubjectErasure {
+            subject: *alias,
+            erased_at: now,
+        },
+    };
+    let changes = vec![Change::Erasure(change), Change::SubjectErasure(key)];
+    Ok(Write { changes, event })
 }
 
 /// Notes that an erasure is asked for.
@@ -280,7 +330,7 @@ async fn ask(
     aliases: impl Iterator<Item = Digest>,
     reason: &str,
     now: Timestamp,
-) -> Result<Erased, Problem> {
+) -> Result<(), Problem> {
     let whole = Organisation { revision: 0 };
     let permit = permit::<AskErasure>(server, &caller.principal(), &whole, &NoContext, now)?;
     let mut writes = Vec::new();
@@ -303,8 +353,7 @@ async fn ask(
         let changes = vec![Change::Erasure(Versioned::new(asked))];
         writes.push(Write { changes, event });
     }
-    server.commit(writes, &permit, now).await?;
-    Ok(Erased::Asked)
+    server.commit(writes, &permit, now).await
 }
 
 /// A refusal because of a hold says which.

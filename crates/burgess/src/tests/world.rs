@@ -142,6 +142,11 @@ impl World {
 
     /// Closes the server and opens it again on the same folder.
     pub(super) async fn again(self) -> Self {
+        self.again_after(|| {}).await
+    }
+
+    /// The same, with something done to the folder meanwhile.
+    pub(super) async fn again_after(self, meanwhile: impl FnOnce()) -> Self {
         let Self {
             server,
             router,
@@ -154,6 +159,7 @@ impl World {
         server.store.close().await;
         let (config, now) = (server.config.clone(), server.ambient.now());
         drop(server);
+        meanwhile();
         let server = serve::open(config, Key::new([7; 32]), Span::days(0))
             .await
             .unwrap();

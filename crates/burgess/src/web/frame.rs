@@ -74,6 +74,7 @@ impl Frame {
         }
         if may::<ReadTrail>(server, &principal, &whole, &NoContext, now) {
             nav.push(item("/trail", "Trail", path));
+            nav.push(item("/keeping", "What is kept", path));
         }
         Self {
             name: caller.name.clone(),
