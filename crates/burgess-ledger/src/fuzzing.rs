@@ -17,7 +17,7 @@ use crate::policy::Policy;
 use crate::proof::TlogProof;
 use crate::tile::{Kind, TILE_WIDTH, TileId, read_entries, read_hashes};
 use crate::witness::{AddCheckpoint, Seen, decide};
-use crate::{receipt, side, state, verify, wal};
+use crate::{group, receipt, side, state, verify, wal};
 use std::io;
 
 /// Every target: the name of its fuzzer and of its corpus, and what it does with an input.
@@ -175,10 +175,14 @@ pub fn side(bytes: &[u8]) {
     side::check(bytes);
 }
 
-/// A write-ahead segment as it comes, and a group whose checksum is made right.
+/// A write-ahead segment as it comes, and a group whose sum is made right.
 pub fn segment(bytes: &[u8]) {
-    wal::check(bytes);
+    wal::check(SEGMENT, bytes);
+    group::check(SEGMENT, bytes);
 }
+
+/// The number of the segment that is looked at.
+const SEGMENT: u64 = 7;
 
 /// The state, with its checksum made right.
 pub fn state(bytes: &[u8]) {
@@ -187,7 +191,9 @@ pub fn state(bytes: &[u8]) {
         return;
     };
     let written = state::encode(&counters, &signed);
-    assert_eq!(state::decode(&written, &verifier), Ok((counters, signed)));
+    let (again, checkpoint) = state::decode(&written, &verifier).unwrap();
+    assert_eq!(checkpoint, signed);
+    assert_eq!(state::encode(&again, &checkpoint), written);
 }
 
 /// A request to a witness that looks after the log of the kept inputs.
