@@ -437,3 +437,27 @@ pub(crate) fn check(segment: u64, bytes: &[u8]) {
     };
     assert_eq!(again.as_ref().map(told), Some(told(&group)));
 }
+
+/// Header numbers and payload of a group of these leaves.
+#[cfg(test)]
+pub(crate) fn right(leaves: &[&[u8]]) -> Vec<u8> {
+    let mut names = Names::default();
+    let (source, stream) = (names.intern("outbox"), names.intern("app"));
+    let mut framing = Framing::new();
+    framing.begin(0, leaves.len(), 0);
+    for (number, leaf) in (1..).zip(leaves) {
+        framing.push(
+            &names,
+            (source, number),
+            (stream, number),
+            b"side",
+            |frame| {
+                frame.extend_from_slice(leaf);
+                leaf_hash(leaf)
+            },
+        );
+    }
+    let mut group = framing.take(Vec::new());
+    let frame = group.seal(7);
+    [&frame[COVERED + 8..COVERED + 20], &frame[HEADER..]].concat()
+}

@@ -216,3 +216,14 @@ pub(crate) fn check(bytes: &[u8]) {
         assert_eq!(again, Some(entries));
     }
 }
+
+/// A file of two entries.
+#[cfg(test)]
+pub(crate) fn right() -> Vec<u8> {
+    let mut file = SideFile::new();
+    for number in [1, 2] {
+        let named = |id, name| Named { id, name, number };
+        file.push(named(0, "outbox"), named(1, "app"), b"side");
+    }
+    file.bytes().to_vec()
+}
