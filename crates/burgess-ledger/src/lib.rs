@@ -8,18 +8,23 @@
 //! Not here: what an event means, encryption, clocks, randomness and configuration. They are the
 //! caller's; keys and intervals come in as arguments.
 
+mod batch;
 mod blocking;
 pub mod chain;
 pub mod checkpoint;
 pub mod cosignature;
 pub mod disk;
+mod edge;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
 pub mod fuzzing;
+mod group;
+mod install;
 pub mod key;
 pub mod leaf;
 mod locks;
 mod marks;
+mod names;
 pub mod note;
 pub mod policy;
 pub mod proof;
@@ -44,6 +49,7 @@ mod waiting;
 mod wal;
 pub mod witness;
 
+pub use batch::{Batch, Part};
 pub use checkpoint::{Checkpoint, SignedCheckpoint};
 pub use cosignature::Cosigner;
 pub use key::{KeyKind, NoteSigner, NoteVerifier};

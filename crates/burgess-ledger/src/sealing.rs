@@ -6,7 +6,8 @@
 //! is ever appended. Not here: which shard follows which (`shards`), and why one is sealed.
 
 use crate::checkpoint::{Checkpoint, SignedCheckpoint};
-use crate::disk::{Directory, Disk, Installer};
+use crate::disk::{Directory, Disk};
+use crate::install::Installer;
 use crate::leaf::{Draft, Piece};
 use crate::marks::{self, SEALED};
 use crate::note::{NoteSigner, NoteVerifier};
@@ -175,14 +176,12 @@ fn carry_over(
         file: "checkpoint",
         cause: cause.to_string(),
     })?;
-    let counters = Counters {
-        sources: previous.core.shared.counters(|all| all.sources.clone()),
-        ..Counters::default()
-    };
+    let counters = previous.core.shared.counters(Counters::of_the_next_shard);
     let bytes = state::encode(&counters, &signed);
     let mut installer = Installer::new(disk.clone()).map_err(io_error("tmp"))?;
     installer
-        .install(&[(state::FILE.to_owned(), bytes)])
+        .stage(state::FILE.to_owned(), &bytes)
+        .and_then(|()| installer.install())
         .map_err(io_error(state::FILE))
 }
 

@@ -6,6 +6,9 @@
 pub enum Sync {
     /// A group of entries in a write-ahead segment: what an acknowledgement stands on.
     Group,
+    /// The zeros of a segment that was just made. For speed alone: the sync of the first group in
+    /// it covers them.
+    ZeroFill,
     /// The name of a segment that was just made.
     NewSegment,
     /// The name of a segment that is used again.
@@ -41,7 +44,7 @@ pub enum Broken {
     LockLate,
 }
 
-/// Every promise there is.
+/// Every promise that something depends on.
 pub const ALL: [Broken; 14] = [
     Broken::Skipped(Sync::Group),
     Broken::Skipped(Sync::NewSegment),

@@ -39,7 +39,12 @@ impl DiskFile for Handle {
         let mut state = self.disk.lock();
         let effect = state.operation(|| format!("sync {}", kind(&self.name)))?;
         let staged = self.name.starts_with("tmp/");
-        let reason = if staged { Sync::Staged } else { Sync::Group };
+        let again = state.inodes[self.inode].asked_before();
+        let reason = match (staged, again) {
+            (true, _) => Sync::Staged,
+            (false, true) => Sync::Group,
+            (false, false) => Sync::ZeroFill,
+        };
         if state.skips(Some(reason)) {
             return Ok(());
         }
