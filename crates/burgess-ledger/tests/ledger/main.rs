@@ -6,6 +6,7 @@ mod cosigning;
 mod differential;
 mod faults;
 mod hostile;
+mod images;
 mod killing;
 mod lives;
 mod locking;
