@@ -114,7 +114,7 @@ pub(crate) fn rewrite(
             if unfinished == n {
                 let (entries, count) = replace(file.bytes(), &values).ok_or_else(damaged)?;
                 *file = side::encode(&entries, |name| counters.intern(name));
-                installer.stage(side::path(n), file.bytes())?;
+                installer.stage(&side::path(n), file.bytes())?;
                 replaced += count;
                 continue;
             }
@@ -127,7 +127,7 @@ pub(crate) fn rewrite(
         let (entries, count) = replace(&bytes, &values).ok_or_else(damaged)?;
         let mut names = Names::default();
         let file = side::encode(&entries, |name| names.intern(name));
-        installer.stage(side::path(n), file.bytes())?;
+        installer.stage(&side::path(n), file.bytes())?;
         replaced += count;
     }
     installer.install()?;

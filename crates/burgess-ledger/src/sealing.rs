@@ -180,7 +180,7 @@ fn carry_over(
     let bytes = state::encode(&counters, &signed);
     let mut installer = Installer::new(disk.clone()).map_err(io_error("tmp"))?;
     installer
-        .stage(state::FILE.to_owned(), &bytes)
+        .stage(state::FILE, &bytes)
         .and_then(|()| installer.install())
         .map_err(io_error(state::FILE))
 }

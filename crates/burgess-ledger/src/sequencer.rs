@@ -377,7 +377,7 @@ impl Decimal {
 /// The numbers of an entry: in its stream, and from its source.
 type Numbers = (Decimal, Decimal);
 
-fn digits<'a>((sequence, source_seq): &'a Numbers, number: Number) -> &'a [u8] {
+fn digits((sequence, source_seq): &Numbers, number: Number) -> &[u8] {
     match number {
         Number::Sequence => sequence.bytes(),
         Number::SourceSeq => source_seq.bytes(),

@@ -221,7 +221,7 @@ impl Ledger {
     pub fn append(
         &self,
         draft: Draft,
-    ) -> impl Future<Output = Result<Receipt, AppendError>> + Send + 'static {
+    ) -> impl Future<Output = Result<Receipt, AppendError>> + Send + use<> {
         let batch = self.append_all(vec![draft]);
         async move { batch.await?.pop().ok_or(AppendError::Closed) }
     }
@@ -231,7 +231,7 @@ impl Ledger {
     pub fn append_all(
         &self,
         drafts: Vec<Draft>,
-    ) -> impl Future<Output = Result<Vec<Receipt>, AppendError>> + Send + 'static {
+    ) -> impl Future<Output = Result<Vec<Receipt>, AppendError>> + Send + use<> {
         let ledger = self.clone();
         async move {
             let batch = Batch::try_from(drafts.as_slice())?;
@@ -246,7 +246,7 @@ impl Ledger {
     pub fn append_batch(
         &self,
         batch: Batch,
-    ) -> impl Future<Output = Result<Vec<Receipt>, AppendError>> + Send + 'static {
+    ) -> impl Future<Output = Result<Vec<Receipt>, AppendError>> + Send + use<> {
         let core = self.core.clone();
         async move {
             core.sender().ok_or_else(|| core.ended())?;
@@ -290,7 +290,7 @@ impl Ledger {
     pub fn try_append(
         &self,
         draft: Draft,
-    ) -> impl Future<Output = Result<Receipt, AppendError>> + Send + 'static {
+    ) -> impl Future<Output = Result<Receipt, AppendError>> + Send + use<> {
         let queued = self.core.try_enqueue(&draft);
         let shared = self.core.shared.clone();
         async move {
@@ -338,7 +338,7 @@ impl Ledger {
     /// The returned future fails with [`AppendError::NotWritable`] where storage has failed.
     pub fn publish(
         &self,
-    ) -> impl Future<Output = Result<Arc<SignedCheckpoint>, AppendError>> + Send + 'static {
+    ) -> impl Future<Output = Result<Arc<SignedCheckpoint>, AppendError>> + Send + use<> {
         let receiver = self.core.shared.publication();
         async move { receiver.await.unwrap_or(Err(AppendError::Closed)) }
     }

@@ -195,23 +195,8 @@ impl Shared {
     /// of each step of the interval, or is much, is handed out at once. `None` at the end.
     pub(crate) fn wait_for_work(&self, interval: Duration, step: &mut u32) -> Option<Work> {
         let mut inner = self.lock();
-        while *step == 0 {
-            if inner.failure.is_some() {
-                inner.refuse_waiters();
-            } else if inner.committed > inner.published.checkpoint.size
-                || !inner.rewrites.is_empty()
-            {
-                break;
-            }
-            if inner.ended {
-                return None;
-            }
-            inner.idle = true;
-            inner = self
-                .work
-                .wait(inner)
-                .unwrap_or_else(PoisonError::into_inner);
-            inner.idle = false;
+        if *step == 0 {
+            inner = self.wait_for_entries(inner)?;
         }
         let (mut inner, _) = self
             .work
@@ -225,6 +210,31 @@ impl Shared {
             *step = 0;
         }
         Some(inner.work(publish))
+    }
+
+    /// Waits until there is an entry that is not published, or an order; `None` at the end.
+    fn wait_for_entries<'a>(
+        &self,
+        mut inner: MutexGuard<'a, Inner>,
+    ) -> Option<MutexGuard<'a, Inner>> {
+        loop {
+            if inner.failure.is_some() {
+                inner.refuse_waiters();
+            } else if inner.committed > inner.published.checkpoint.size
+                || !inner.rewrites.is_empty()
+            {
+                return Some(inner);
+            }
+            if inner.ended {
+                return None;
+            }
+            inner.idle = true;
+            inner = self
+                .work
+                .wait(inner)
+                .unwrap_or_else(PoisonError::into_inner);
+            inner.idle = false;
+        }
     }
 
     /// What there is to publish right now.

@@ -7,6 +7,7 @@ mod differential;
 mod erasing;
 mod faults;
 mod hostile;
+mod images;
 mod killing;
 mod lives;
 mod locking;

@@ -218,7 +218,7 @@ impl State {
         self.durable_row.clone_from(&self.row);
     }
 
-    fn sync_staged(&mut self, inode: usize) {
+    fn sync_file(&mut self, inode: usize) {
         if self.broken == Some(Broken::TilesLate) {
             self.late.files.push(inode); // unless it turns out to be no tile
         } else {

@@ -15,9 +15,11 @@ pub enum Sync {
     RenamedSegment,
     /// The folder of the segments.
     WalFolder,
-    /// A file before it gets its name, synced alone.
+    /// A file before it takes the place of another, synced alone.
     Staged,
-    /// Many files before they get their names.
+    /// A file under its own name, before anything needs it, synced alone.
+    Placed,
+    /// Many files at once.
     Bulk,
     /// Names of hash tiles and bundles.
     TileNames,
@@ -45,12 +47,13 @@ pub enum Broken {
 }
 
 /// Every promise that something depends on.
-pub const ALL: [Broken; 14] = [
+pub const ALL: [Broken; 15] = [
     Broken::Skipped(Sync::Group),
     Broken::Skipped(Sync::NewSegment),
     Broken::Skipped(Sync::RenamedSegment),
     Broken::Skipped(Sync::WalFolder),
     Broken::Skipped(Sync::Staged),
+    Broken::Skipped(Sync::Placed),
     Broken::Skipped(Sync::Bulk),
     Broken::Skipped(Sync::TileNames),
     Broken::Skipped(Sync::SideNames),
