@@ -10,6 +10,7 @@ mod notes;
 mod outside_verifier;
 mod power_cuts;
 mod proofs;
+mod reserve;
 mod simulator;
 mod support;
 mod tampering;
