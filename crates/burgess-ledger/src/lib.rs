@@ -33,6 +33,7 @@ mod publisher;
 mod reading;
 pub mod receipt;
 mod recovery;
+mod reserve;
 mod rewriting;
 mod sealing;
 mod sequencer;

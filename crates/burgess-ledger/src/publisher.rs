@@ -80,13 +80,13 @@ impl Publisher {
         let mut step = 0;
         while let Some(work) = shared.wait_for_work(interval, &mut step) {
             if let Err(cause) = self.turn(&work, shared, segments) {
-                shared.fail(&format!("publication: {cause}"));
+                shared.fail("publication", &cause);
                 step = 0;
             }
             for order in work.rewrites {
                 let done = self.rewrite_sides(&order.values);
                 if let Err(cause) = &done {
-                    shared.fail(&format!("side file: {cause}"));
+                    shared.fail("side file", cause);
                 }
                 drop(order.answer.send(done)); // who ordered it may have stopped waiting
             }

@@ -39,8 +39,8 @@ impl Ledger {
             return Ok(self.checkpoint());
         }
         self.close();
-        if let Some(cause) = self.core.shared.failure() {
-            return Err(AppendError::NotWritable { cause });
+        if let Some(failure) = self.core.shared.failure() {
+            return Err(failure);
         }
         let last = self.checkpoint();
         let disk = &*self.core.disk;
@@ -51,9 +51,7 @@ impl Ledger {
         self.core.now_sealed();
         if let Err(cause) = forget_segments(disk) {
             // They hold nothing that is not published; opening the sealed shard removes them.
-            self.core
-                .shared
-                .fail(&format!("write-ahead segments: {cause}"));
+            self.core.shared.fail("write-ahead segments", &cause);
         }
         Ok(last)
     }

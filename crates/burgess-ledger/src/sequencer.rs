@@ -19,8 +19,9 @@ use sha2::{Digest as _, Sha256};
 use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 
-/// Why an entry was not acknowledged. Only after [`AppendError::NotWritable`] may it be in the log
-/// nevertheless; a caller that numbers its entries finds out by handing it over again.
+/// Why an entry was not acknowledged. Only after [`AppendError::NotWritable`] and
+/// [`AppendError::StorageFull`] may it be in the log nevertheless; a caller that numbers its entries
+/// finds out by handing it over again.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AppendError {
     /// The leaf does not fit an entry bundle.
@@ -82,6 +83,12 @@ pub enum AppendError {
     /// The shard is sealed.
     #[error("the shard `{0}` is sealed, append to the one that follows it")]
     Sealed(String),
+    /// Storage had no room once; nothing is written until the ledger is opened again.
+    #[error("the storage of the ledger is full: {cause}, free space and restart")]
+    StorageFull {
+        /// What found no room first.
+        cause: String,
+    },
     /// The ledger was closed.
     #[error("the ledger is closed")]
     Closed,
@@ -167,7 +174,7 @@ impl Sequencer {
             let published = self.shared.published().checkpoint.size;
             let done = self.wal.clear(order.rotate, published);
             if let Err(cause) = &done {
-                self.shared.fail(&format!("write-ahead segment: {cause}"));
+                self.shared.fail("write-ahead segment", cause);
             }
             drop(order.answer.send(done)); // who ordered it may have stopped waiting
         }
@@ -206,11 +213,9 @@ impl Sequencer {
             return Ok(());
         }
         let published = self.shared.wait_for_room()?;
-        self.wal.append(group, published).map_err(|cause| {
-            let cause = format!("write-ahead segment: {cause}");
-            self.shared.fail(&cause);
-            AppendError::NotWritable { cause }
-        })
+        self.wal
+            .append(group, published)
+            .map_err(|cause| self.shared.fail("write-ahead segment", &cause))
     }
 
     /// Numbers the entries of one batch and adds them to the group; on refusal nothing has changed.

@@ -13,9 +13,11 @@ use crate::marks::{self, SEALED};
 use crate::note::{NoteSigner, NoteVerifier};
 use crate::pruning;
 use crate::recovery::{OpenError, Recovered, io_error, recover};
+use crate::reserve;
 use crate::sequencer::{Answer, AppendError, Job, Sequencer};
 use crate::state::Counters;
 use crate::waiting::{Shared, Stats};
+use std::io;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -43,7 +45,10 @@ pub struct Options {
     /// Where the log remembers its newest checkpoint outside its folder; without one, `state` alone
     /// says where the log stands, and a folder put back to an older copy opens.
     pub lock_table: Option<Arc<dyn LockTable>>,
-    /// Opens to repair. Where the lock table is missing or behind the log, which continues what it
+    /// Bytes of disk that are held so that recovery events can be written when it is full; 0 holds
+    /// none.
+    pub reserve_bytes: usize,
+    /// Opens to repair. The reserve is given back before anything is written. Where the lock table is missing or behind the log, which continues what it
     /// holds, the table is moved to where the log stands instead of keeping the log shut.
     pub recovery: bool,
 }
@@ -56,6 +61,7 @@ impl Default for Options {
             segment_bytes: 8 << 20,
             bytes_max: None,
             lock_table: None,
+            reserve_bytes: 0,
             recovery: false,
         }
     }
@@ -152,6 +158,11 @@ impl Ledger {
         } = recover(&disk, origin, signer, &options)?;
         let published = shared.published().checkpoint.size;
         let minimum = pruning::finish(&*disk, published).map_err(io_error(marks::PRUNED))?;
+        if !options.recovery
+            && let Err(cause) = reserve::hold(&*disk, options.reserve_bytes)
+        {
+            shared.fail("disk reserve", &cause); // reading goes on
+        }
         let shared = Arc::new(shared);
         let segments = wal.segments();
         let (jobs, receiver) = mpsc::unbounded_channel();
@@ -375,8 +386,8 @@ impl Ledger {
     /// begun, such as outcomes and what waits in an outbox.
     #[must_use]
     pub fn last_error(&self) -> Option<AppendError> {
-        if let Some(cause) = self.core.shared.failure() {
-            return Some(AppendError::NotWritable { cause });
+        if let Some(failure) = self.core.shared.failure() {
+            return Some(failure);
         }
         if self.core.sender().is_none() {
             return Some(self.core.ended());
@@ -494,7 +505,8 @@ impl Core {
         let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
         for thread in threads.drain(..) {
             if thread.join().is_err() {
-                self.shared.fail("a ledger thread ended unexpectedly");
+                let cause = io::Error::other("ended unexpectedly");
+                self.shared.fail("a thread of the ledger", &cause);
             }
         }
     }

@@ -18,6 +18,7 @@ mod policies;
 mod power_cuts;
 mod proofs;
 mod pruning;
+mod reserve;
 mod shards;
 mod simulator;
 mod support;
