@@ -6,12 +6,10 @@
 //! whatever was not synced.
 
 use rustix::fs::{FlockOperation, flock, syncfs};
-use std::collections::BTreeSet;
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 /// An open file of a [`Disk`].
 pub trait DiskFile: Send {
@@ -200,70 +198,5 @@ impl Disk for Directory {
 
     fn sync_folder(&self, name: &str) -> io::Result<()> {
         File::open(self.path(name))?.sync_all()
-    }
-}
-
-/// Puts whole files in place so that each is either absent or complete, and durable on return.
-pub(crate) struct Installer {
-    disk: Arc<dyn Disk>,
-    /// Folders whose own names are known to be durable.
-    durable_folders: BTreeSet<String>,
-}
-
-/// Where files are written before they get their name.
-const STAGING: &str = "tmp";
-/// Beyond this many files, one sync of the file system is cheaper than one of each. Below it, others
-/// may write to the same file system, and their bytes are none of our business.
-const FILES_SYNCED_ONE_BY_ONE: usize = 12;
-
-impl Installer {
-    pub(crate) fn new(disk: Arc<dyn Disk>) -> io::Result<Self> {
-        disk.remove(STAGING)?;
-        disk.make_folder(STAGING)?;
-        Ok(Self {
-            disk,
-            durable_folders: BTreeSet::new(),
-        })
-    }
-
-    /// Writes and syncs every file under a staging name, then renames them all, then syncs the
-    /// folders: after a crash a name is missing or stands for the whole content.
-    pub(crate) fn install(&mut self, files: &[(String, Vec<u8>)]) -> io::Result<()> {
-        let staged = |n: usize| format!("{STAGING}/{n}");
-        let many = files.len() > FILES_SYNCED_ONE_BY_ONE;
-        for (n, (_, bytes)) in files.iter().enumerate() {
-            let file = self.disk.create(&staged(n))?;
-            file.write_at(0, bytes)?;
-            if !many {
-                file.sync()?;
-            }
-        }
-        if many {
-            self.disk.sync_everything()?;
-        }
-        let mut folders = BTreeSet::new();
-        for (n, (name, _)) in files.iter().enumerate() {
-            let folder = name.rsplit_once('/').map_or("", |(folder, _)| folder);
-            self.make_folders(folder)?;
-            self.disk.rename(&staged(n), name)?;
-            folders.insert(folder);
-        }
-        folders
-            .into_iter()
-            .try_for_each(|folder| self.disk.sync_folder(folder))
-    }
-
-    /// A folder that a crashed process made may not be durable yet, so each folder's parent is
-    /// synced once per process even where the folder is already there.
-    fn make_folders(&mut self, folder: &str) -> io::Result<()> {
-        if folder.is_empty() || self.durable_folders.contains(folder) {
-            return Ok(());
-        }
-        let parent = folder.rsplit_once('/').map_or("", |(parent, _)| parent);
-        self.make_folders(parent)?;
-        self.disk.make_folder(folder)?;
-        self.disk.sync_folder(parent)?;
-        self.durable_folders.insert(folder.to_owned());
-        Ok(())
     }
 }

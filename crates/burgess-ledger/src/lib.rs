@@ -8,10 +8,16 @@
 //! Not here: what an event means, encryption, clocks, randomness and configuration. They are the
 //! caller's; keys and intervals come in as arguments.
 
+mod batch;
 mod blocking;
 pub mod checkpoint;
 pub mod disk;
+mod edge;
+mod group;
+mod install;
 pub mod leaf;
+mod locks;
+mod names;
 pub mod note;
 pub mod proof;
 mod publisher;
@@ -21,6 +27,7 @@ mod recovery;
 mod sequencer;
 mod shard;
 mod side;
+mod standing;
 mod state;
 pub mod tile;
 pub mod tree;
@@ -28,8 +35,10 @@ pub mod verify;
 mod waiting;
 mod wal;
 
+pub use batch::{Batch, Part};
 pub use checkpoint::{Checkpoint, SignedCheckpoint};
 pub use leaf::{Draft, Piece, Receipt};
+pub use locks::{LockError, LockTable};
 pub use note::{NoteError, NoteSigner, NoteVerifier};
 pub use reading::ReadError;
 pub use recovery::OpenError;

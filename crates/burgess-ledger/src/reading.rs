@@ -58,9 +58,12 @@ impl Ledger {
         let mut entries = Vec::new();
         let mut index = range.start;
         while index < range.end {
-            if let Some(record) = self.core.shared.waiting(index) {
-                entries.push(record.leaf.clone());
-                index += 1;
+            if let Some(group) = self.core.shared.waiting(index) {
+                let end = group.end().min(range.end);
+                let wanted = usize::try_from(end - index).unwrap_or(usize::MAX);
+                let leaves = group.from(index).take(wanted);
+                entries.extend(leaves.map(|entry| group.leaf(entry).to_vec()));
+                index = end;
                 continue;
             }
             let (first, bundle) = self.bundle(index)?;
@@ -92,8 +95,9 @@ impl Ledger {
     /// # Errors
     /// [`ReadError`].
     pub fn side(&self, index: u64) -> Result<Vec<u8>, ReadError> {
-        if let Some(record) = self.core.shared.waiting(index) {
-            return Ok(record.side.clone());
+        if let Some(group) = self.core.shared.waiting(index) {
+            let side = group.entry(index).map(|entry| group.side(entry).to_vec());
+            return Ok(side.unwrap_or_default());
         }
         let published = self.checkpoint().checkpoint.size;
         if index >= published {
@@ -115,7 +119,7 @@ impl Ledger {
         })?;
         let at = usize::try_from(index % TILE_WIDTH).unwrap_or(usize::MAX);
         Ok(if at < values.len() {
-            values.swap_remove(at).1
+            values.swap_remove(at).value
         } else {
             Vec::new()
         })

@@ -3,12 +3,15 @@
 //! A `Ledger` is a handle; clones share the sequencer's thread, the publisher's thread and the
 //! folder's lock. Opening is recovery: there is no other way in.
 
+use crate::batch::Batch;
 use crate::checkpoint::SignedCheckpoint;
 use crate::disk::{Directory, Disk};
+use crate::group::Framing;
 use crate::leaf::{Draft, Receipt};
+use crate::locks::LockTable;
 use crate::note::NoteSigner;
 use crate::recovery::{OpenError, Recovered, recover};
-use crate::sequencer::{AppendError, Job, Sequencer, check_draft};
+use crate::sequencer::{Answer, AppendError, Job, Sequencer};
 use crate::state::Counters;
 use crate::waiting::{Shared, Stats};
 use std::io;
@@ -35,6 +38,12 @@ pub struct Options {
     /// [`AppendError::Full`], and [`Ledger::is_writable`] says no a little earlier. `None` leaves it
     /// to the disk.
     pub bytes_max: Option<u64>,
+    /// Where the log remembers its newest checkpoint outside its folder; without one, `state` alone
+    /// says where the log stands, and a folder put back to an older copy opens.
+    pub lock_table: Option<Arc<dyn LockTable>>,
+    /// Opens to repair. Where the lock table is missing or behind the log, which continues what it
+    /// holds, the table is moved to where the log stands instead of keeping the log shut.
+    pub recovery: bool,
 }
 
 impl Default for Options {
@@ -44,6 +53,8 @@ impl Default for Options {
             queue_bytes: 16 << 20,
             segment_bytes: 8 << 20,
             bytes_max: None,
+            lock_table: None,
+            recovery: false,
         }
     }
 }
@@ -133,12 +144,14 @@ impl Ledger {
             wal,
         } = recover(&disk, origin, signer, &options)?;
         let shared = Arc::new(shared);
+        let segments = wal.segments();
         let (jobs, receiver) = mpsc::unbounded_channel();
         let sequencer = Sequencer {
             shared: shared.clone(),
             disk: disk.clone(),
             wal,
             counters: shared.counters(Counters::clone),
+            framing: Framing::new(),
             next_index: shared.size(),
             group_bytes: options.segment_bytes / 4,
             bytes_max: options.bytes_max,
@@ -154,7 +167,9 @@ impl Ledger {
             vkey,
         });
         core.spawn("ledger-sequencer", move || sequencer.run(receiver))?;
-        core.spawn("ledger-publisher", move || publisher.run(&shared, interval))?;
+        core.spawn("ledger-publisher", move || {
+            publisher.run(&shared, &segments, interval);
+        })?;
         Ok(Self { core })
     }
 
@@ -163,7 +178,7 @@ impl Ledger {
     pub fn append(
         &self,
         draft: Draft,
-    ) -> impl Future<Output = Result<Receipt, AppendError>> + Send + 'static {
+    ) -> impl Future<Output = Result<Receipt, AppendError>> + Send + use<> {
         let batch = self.append_all(vec![draft]);
         async move { batch.await?.pop().ok_or(AppendError::Closed) }
     }
@@ -173,15 +188,39 @@ impl Ledger {
     pub fn append_all(
         &self,
         drafts: Vec<Draft>,
-    ) -> impl Future<Output = Result<Vec<Receipt>, AppendError>> + Send + 'static {
+    ) -> impl Future<Output = Result<Vec<Receipt>, AppendError>> + Send + use<> {
+        let ledger = self.clone();
+        async move {
+            let batch = Batch::try_from(drafts.as_slice())?;
+            drop(drafts);
+            let appended = ledger.append_batch(batch);
+            drop(ledger);
+            appended.await
+        }
+    }
+
+    /// As [`Ledger::append_all`], for entries that were written into a batch.
+    pub fn append_batch(
+        &self,
+        batch: Batch,
+    ) -> impl Future<Output = Result<Vec<Receipt>, AppendError>> + Send + use<> {
         let core = self.core.clone();
         async move {
-            let cost = core.check(&drafts)?;
+            let cost = core.cost(&batch)?;
             let room = core.room.clone().acquire_many_owned(cost).await;
-            let receiver = core.enqueue(drafts, room.map_err(|_| AppendError::Closed)?)?;
+            let queued = core.enqueue(batch, room.map_err(|_| AppendError::Closed)?)?;
+            let shared = core.shared.clone();
             drop(core);
-            receiver.await.unwrap_or(Err(AppendError::Closed))
+            receipts(queued, &shared).await
         }
+    }
+
+    /// As [`Ledger::append_batch`], for threads that are not part of an async runtime.
+    ///
+    /// # Errors
+    /// [`AppendError`].
+    pub fn append_batch_blocking(&self, batch: Batch) -> Result<Vec<Receipt>, AppendError> {
+        crate::blocking::wait_for(self.append_batch(batch))
     }
 
     /// As [`Ledger::append`], for threads that are not part of an async runtime.
@@ -207,10 +246,11 @@ impl Ledger {
     pub fn try_append(
         &self,
         draft: Draft,
-    ) -> impl Future<Output = Result<Receipt, AppendError>> + Send + 'static {
-        let queued = self.core.try_enqueue(vec![draft]);
+    ) -> impl Future<Output = Result<Receipt, AppendError>> + Send + use<> {
+        let queued = self.core.try_enqueue(&draft);
+        let shared = self.core.shared.clone();
         async move {
-            let receipts = queued?.await.unwrap_or(Err(AppendError::Closed))?;
+            let receipts = receipts(queued?, &shared).await?;
             receipts.into_iter().next().ok_or(AppendError::Closed)
         }
     }
@@ -254,7 +294,7 @@ impl Ledger {
     /// The returned future fails with [`AppendError::NotWritable`] where storage has failed.
     pub fn publish(
         &self,
-    ) -> impl Future<Output = Result<Arc<SignedCheckpoint>, AppendError>> + Send + 'static {
+    ) -> impl Future<Output = Result<Arc<SignedCheckpoint>, AppendError>> + Send + use<> {
         let receiver = self.core.shared.publication();
         async move { receiver.await.unwrap_or(Err(AppendError::Closed)) }
     }
@@ -306,7 +346,10 @@ impl Ledger {
     /// Counts since the ledger was opened.
     #[must_use]
     pub fn stats(&self) -> Stats {
-        self.core.shared.stats()
+        Stats {
+            queued_bytes: self.core.options.queue_bytes - self.core.room.available_permits(),
+            ..self.core.shared.stats()
+        }
     }
 
     /// Ends writing: what is queued is written, acknowledged and published; later appends are
@@ -344,10 +387,9 @@ impl Core {
             .clone()
     }
 
-    /// Refuses what can be refused at once; answers what the batch takes in the queue.
-    fn check(&self, drafts: &[Draft]) -> Result<u32, AppendError> {
-        drafts.iter().try_for_each(check_draft)?;
-        let bytes = drafts.iter().map(Draft::cost_bytes).sum();
+    /// What the batch takes in the queue, unless it can never fit.
+    fn cost(&self, batch: &Batch) -> Result<u32, AppendError> {
+        let bytes = batch.cost_bytes();
         let limit = self.options.segment_bytes / 4;
         let cost = u32::try_from(bytes).ok().filter(|_| bytes <= limit);
         cost.ok_or(AppendError::BatchTooLarge { bytes, limit })
@@ -355,32 +397,28 @@ impl Core {
 
     fn enqueue(
         &self,
-        drafts: Vec<Draft>,
+        batch: Batch,
         room: tokio::sync::OwnedSemaphorePermit,
-    ) -> Result<Answer, AppendError> {
-        let (answer, receiver) = tokio::sync::oneshot::channel();
+    ) -> Result<Queued, AppendError> {
+        let (answer, queued) = tokio::sync::oneshot::channel();
         let sender = self.sender().ok_or(AppendError::Closed)?;
-        sender
-            .send(Job {
-                drafts,
-                answer,
-                room,
-            })
-            .map_err(|_| AppendError::Closed)?;
-        Ok(receiver)
+        let job = Job {
+            batch,
+            answer,
+            room,
+        };
+        sender.send(job).map_err(|_| AppendError::Closed)?;
+        Ok(queued)
     }
 
-    fn try_enqueue(&self, drafts: Vec<Draft>) -> Result<Answer, AppendError> {
-        let cost = self.check(&drafts)?;
-        let room = self
-            .room
-            .clone()
-            .try_acquire_many_owned(cost)
-            .map_err(|why| match why {
-                TryAcquireError::NoPermits => AppendError::QueueFull,
-                TryAcquireError::Closed => AppendError::Closed,
-            })?;
-        self.enqueue(drafts, room)
+    fn try_enqueue(&self, draft: &Draft) -> Result<Queued, AppendError> {
+        let batch = Batch::try_from(std::slice::from_ref(draft))?;
+        let room = self.room.clone().try_acquire_many_owned(self.cost(&batch)?);
+        let room = room.map_err(|why| match why {
+            TryAcquireError::NoPermits => AppendError::QueueFull,
+            TryAcquireError::Closed => AppendError::Closed,
+        })?;
+        self.enqueue(batch, room)
     }
 
     fn end(&self) {
@@ -399,7 +437,12 @@ impl Core {
     }
 }
 
-type Answer = tokio::sync::oneshot::Receiver<Result<Vec<Receipt>, AppendError>>;
+type Queued = tokio::sync::oneshot::Receiver<Result<Answer, AppendError>>;
+
+async fn receipts(queued: Queued, shared: &Shared) -> Result<Vec<Receipt>, AppendError> {
+    let answer = queued.await.unwrap_or(Err(AppendError::Closed))?;
+    answer.receipts(&shared.origin).ok_or(AppendError::Closed)
+}
 
 impl Drop for Core {
     fn drop(&mut self) {

@@ -5,6 +5,7 @@ mod auditing;
 mod faults;
 mod hostile;
 mod killing;
+mod locking;
 mod notes;
 mod outside_verifier;
 mod power_cuts;

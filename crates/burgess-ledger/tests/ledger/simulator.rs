@@ -155,6 +155,24 @@ impl Simulator {
         simulator
     }
 
+    /// A second disk with what this one shows now.
+    pub fn copy(&self) -> Self {
+        let state = self.lock();
+        let mut copy = State {
+            inodes: state.inodes.clone(),
+            names: state.names.clone(),
+            durable_names: state.names.clone(),
+            ..State::default()
+        };
+        for inode in &mut copy.inodes {
+            inode.durable.clone_from(&inode.current);
+            inode.unsynced.clear();
+        }
+        Self {
+            state: Arc::new(Mutex::new(copy)),
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap()
     }
