@@ -10,6 +10,7 @@ use crate::Plan;
 use crate::clock::{figure, median, say};
 use crate::events::Sample;
 use crate::floor::{Floor, Stored};
+use crate::ours::{Ours, Way};
 use crate::peer::{Outcome, Peer};
 use crate::report::Report;
 use crate::{postgres, sqlite};
@@ -74,16 +75,29 @@ pub(crate) fn judge(entrants: &[Entrant<'_>], rates: &Rates, report: &mut Report
     }
 }
 
+/// Answers how many events per second ours sustains at groups of 1,024.
 pub(crate) fn measure(
     plan: Plan,
     folder: &Path,
+    way: &Way,
     pool: &[Sample],
     stored: &[Stored],
-    ours: Vec<Entrant<'_>>,
     report: &mut Report,
-) -> Outcome<()> {
+) -> Outcome<f64> {
     let cluster = postgres::Cluster::start(folder);
-    let mut entrants = ours;
+    let mut entrants = Vec::new();
+    for (key, group, threads) in OURS {
+        entrants.push(Entrant {
+            key,
+            known: None,
+            peer: Box::new(Ours {
+                way,
+                pool,
+                group,
+                threads,
+            }),
+        });
+    }
     entrants.push(Entrant {
         key: "floor_1024",
         known: Some(812_000.0),
@@ -123,8 +137,12 @@ pub(crate) fn measure(
             report.put(key, ratio);
         }
     }
-    Ok(())
+    let sustained = rates.iter().find(|(key, _)| *key == "ours_1024");
+    Ok(sustained.map_or(0.0, |(_, rates)| median(rates)))
 }
+
+/// Ours: key, events that one thread hands in at once, threads that do so.
+const OURS: [(&str, usize, usize); 2] = [("ours_1024", 1_024, 3), ("ours_64", 64, 6)];
 
 /// Key, ours, the peer. The goals for groups of 64 have keys of their own.
 const RATIOS: [(&str, &str, &str); 6] = [

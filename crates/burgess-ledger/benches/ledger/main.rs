@@ -10,14 +10,21 @@
 mod clock;
 mod events;
 mod floor;
+mod growth;
 mod ingest;
+mod latency;
+mod ours;
 mod peer;
+mod plot;
 mod postgres;
 mod report;
 mod sqlite;
+mod vault;
+
+use std::path::Path;
 
 use clock::say;
-use floor::Stored;
+use ours::Way;
 use peer::Outcome;
 use report::Report;
 
@@ -29,26 +36,32 @@ pub(crate) struct Plan {
 }
 
 fn main() -> Outcome<()> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if let [grow, folder, entries] = arguments.as_slice()
+        && grow == growth::GROW
+    {
+        return growth::grow(Path::new(folder), entries.parse()?);
+    }
     let plan = Plan {
-        quick: std::env::args().any(|argument| argument == "--quick"),
+        quick: arguments.iter().any(|argument| argument == "--quick"),
     };
     // Beside the build: the system's temporary folder may be a disk of memory, which syncs nothing.
     let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
-    let mut report = Report::default();
     say(&format!(
         "burgess-ledger bench, {}, in {}",
         if plan.quick { "quick" } else { "full" },
         folder.path().display()
     ));
+    let mut report = Report::default();
     let pool = events::pool()?;
-    let stored: Vec<Stored> = pool
-        .iter()
-        .map(|sample| Stored {
-            leaf: sample.json.clone().into_bytes(),
-            side: Vec::new(),
-        })
-        .collect();
-    ingest::measure(plan, folder.path(), &pool, &stored, Vec::new(), &mut report)?;
+    {
+        let way = Way::open(&folder.path().join("ours"))?;
+        let stored = way.stored(&pool)?;
+        let rate = ingest::measure(plan, folder.path(), &way, &pool, &stored, &mut report)?;
+        latency::measure(plan, folder.path(), &way, &pool, rate / 2.0, &mut report)?;
+    }
+    std::fs::remove_dir_all(folder.path().join("ours"))?;
+    growth::measure(plan, folder.path(), &mut report)?;
     say(&report.to_line());
     Ok(())
 }

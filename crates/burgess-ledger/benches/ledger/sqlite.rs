@@ -62,6 +62,25 @@ impl Table {
         transaction.commit()?;
         Ok(())
     }
+
+    /// Bytes with indexes, and without them, once the write-ahead log is folded in.
+    pub(crate) fn bytes(self) -> Outcome<(u64, u64)> {
+        let with = self.size()?;
+        let drop_indexes = "DROP INDEX by_actor; DROP INDEX by_app_and_time; VACUUM";
+        self.connection.execute_batch(drop_indexes)?;
+        Ok((with, self.size()?))
+    }
+
+    fn size(&self) -> Outcome<u64> {
+        self.connection
+            .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
+        let pragma = |name: &str| {
+            let read = format!("PRAGMA {name}");
+            self.connection
+                .query_row(&read, [], |row| row.get::<_, i64>(0))
+        };
+        Ok(u64::try_from(pragma("page_count")? * pragma("page_size")?)?)
+    }
 }
 
 pub(crate) struct Chained<'a> {
