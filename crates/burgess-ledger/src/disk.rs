@@ -5,7 +5,7 @@
 //! The second implementation is the storage simulator of the tests, which loses, keeps and tears
 //! whatever was not synced.
 
-use rustix::fs::{FlockOperation, flock, syncfs};
+use rustix::fs::{Advice, FlockOperation, fadvise, flock, syncfs};
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::FileExt as _;
@@ -25,6 +25,10 @@ pub trait DiskFile: Send {
     /// # Errors
     /// The storage's answer.
     fn sync(&self) -> io::Result<()>;
+
+    /// Nothing more will be written to the file, so that writing it out can begin before a sync
+    /// waits for it. A hint: nothing is promised.
+    fn complete(&self) {}
 }
 
 /// Storage of one ledger. A name appears or disappears durably only with [`Disk::sync_folder`] of
@@ -134,6 +138,11 @@ impl DiskFile for File {
 
     fn sync(&self) -> io::Result<()> {
         self.sync_data()
+    }
+
+    fn complete(&self) {
+        // Linux begins to write back what it is told will not be needed. A refusal changes nothing.
+        let _hinted = fadvise(self, 0, None, Advice::DontNeed);
     }
 }
 

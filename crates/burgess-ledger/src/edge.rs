@@ -66,12 +66,13 @@ impl Edge {
         Ok(edge)
     }
 
-    /// Adds an entry; a tile or bundle that it completes is staged.
+    /// Adds an entry and writes the tile or bundle that it completes; `before` entries are covered
+    /// by the published checkpoint.
     pub(crate) fn push(
         &mut self,
-        group: &Group,
-        entry: &Entry,
+        (group, entry): (&Group, &Entry),
         counters: &Counters,
+        before: u64,
         installer: &mut Installer,
     ) -> io::Result<()> {
         self.bundle.extend_from_slice(group.framed_leaf(entry));
@@ -88,8 +89,8 @@ impl Edge {
         self.size += 1;
         if self.size.is_multiple_of(TILE_WIDTH) {
             let n = self.size / TILE_WIDTH - 1;
-            installer.stage(full(Kind::Entries, n).path(), &self.bundle)?;
-            installer.stage(side::path(n), self.side.bytes())?;
+            installer.write(&full(Kind::Entries, n).path(), &self.bundle)?;
+            self.write_side(n, before, installer)?;
             self.bundle.clear();
             self.side.clear();
         }
@@ -103,28 +104,38 @@ impl Edge {
                 break;
             }
             let n = (self.size >> (8 * level)) / TILE_WIDTH - 1;
-            installer.stage(full(Kind::Hashes(level), n).path(), tile.as_flattened())?;
+            installer.write(&full(Kind::Hashes(level), n).path(), tile.as_flattened())?;
             hash = root_of(tile);
             tile.clear();
         }
         Ok(())
     }
 
-    /// Stages the unfinished tiles that hold something a log of `before` entries did not have.
-    pub(crate) fn stage_partials(&self, before: u64, installer: &mut Installer) -> io::Result<()> {
+    /// A side file that holds values of published entries is replaced as a whole.
+    fn write_side(&self, n: u64, before: u64, installer: &mut Installer) -> io::Result<()> {
+        let (name, bytes) = (side::path(n), self.side.bytes());
+        if n * TILE_WIDTH < before {
+            installer.stage(&name, bytes)
+        } else {
+            installer.write(&name, bytes)
+        }
+    }
+
+    /// Writes the unfinished tiles that hold something a log of `before` entries did not have.
+    pub(crate) fn write_partials(&self, before: u64, installer: &mut Installer) -> io::Result<()> {
         for (level, tile) in (0..).zip(&self.levels) {
             let items = self.size >> (8 * level);
             let kind = Kind::Hashes(level);
             let id = TileId::at(kind, items / TILE_WIDTH, self.size);
             if let Some(id) = id.filter(|_| before >> (8 * level) < items) {
-                installer.stage(id.path(), tile.as_flattened())?;
+                installer.write(&id.path(), tile.as_flattened())?;
             }
         }
         let n = self.size / TILE_WIDTH;
         let id = TileId::at(Kind::Entries, n, self.size);
         if let Some(id) = id.filter(|_| before < self.size) {
-            installer.stage(id.path(), &self.bundle)?;
-            installer.stage(side::path(n), self.side.bytes())?;
+            installer.write(&id.path(), &self.bundle)?;
+            self.write_side(n, before, installer)?;
         }
         Ok(())
     }

@@ -1,7 +1,7 @@
 //! Turns acknowledged entries into bundles, hash tiles and a signed checkpoint, behind the
 //! sequencer's back and in this order:
 //!
-//! 1. tiles, bundles and side files, each whole and durable under its name,
+//! 1. tiles, bundles and side files, durable under their names,
 //! 2. the log's row in the lock table, if it has one, moved to the signed checkpoint: the commit
 //!    point,
 //! 3. `state`, which holds the signed checkpoint and the counters at its size: the commit point of
@@ -83,7 +83,6 @@ impl Publisher {
                     .map(|signed| shared.now_published(signed))
             } else {
                 self.place(&work.groups, u64::MAX)
-                    .and_then(|()| self.installer.install())
             };
             let done = done.and_then(|()| segments.prepare(self.published));
             if let Err(cause) = done {
@@ -107,7 +106,7 @@ impl Publisher {
         Ok(signed)
     }
 
-    /// Adds the entries below index `until` to the tree and stages what they complete.
+    /// Adds the entries below index `until` to the tree and writes what they complete.
     pub(crate) fn place(&mut self, groups: &[Arc<Group>], until: u64) -> io::Result<()> {
         for group in groups {
             self.counters.learn(group);
@@ -115,8 +114,9 @@ impl Publisher {
                 if self.edge.size >= until {
                     break;
                 }
+                let (counters, installer) = (&self.counters, &mut self.installer);
                 self.edge
-                    .push(group, entry, &self.counters, &mut self.installer)?;
+                    .push((group, entry), counters, self.published, installer)?;
                 self.counters.count_entry(entry, group.stored_bytes(entry));
             }
         }
@@ -126,7 +126,7 @@ impl Publisher {
     /// Publishes a signed checkpoint over the edge.
     pub(crate) fn commit(&mut self, signed: &SignedCheckpoint) -> io::Result<()> {
         self.edge
-            .stage_partials(self.published, &mut self.installer)?;
+            .write_partials(self.published, &mut self.installer)?;
         self.installer.install()?;
         self.lock(signed).map_err(io::Error::other)?;
         self.save(signed)?;
@@ -160,7 +160,7 @@ impl Publisher {
 
     /// Puts one file of the ledger's folder in place.
     pub(crate) fn put(&mut self, name: &str, bytes: &[u8]) -> io::Result<()> {
-        self.installer.stage(name.to_owned(), bytes)?;
+        self.installer.stage(name, bytes)?;
         self.installer.install()
     }
 

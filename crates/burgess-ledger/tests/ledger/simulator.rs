@@ -295,7 +295,7 @@ impl DiskFile for Handle {
         let effect = state.operation()?;
         let broken = match state.broken {
             Some(Broken::SegmentSync) => self.name.starts_with("wal/"),
-            Some(Broken::StagedSync) => self.name.starts_with("tmp/"),
+            Some(Broken::StagedSync) => !self.name.starts_with("wal/"),
             _ => false,
         };
         if broken {
@@ -390,22 +390,22 @@ impl Disk for Simulator {
         apply(&effect, || state.rename_node(name, Some(Node::Folder)))
     }
 
-    /// Of what is allowed, the least: the files that are being staged.
+    /// Of what is allowed, the least: the files that are being put in place.
     fn sync_everything(&self) -> io::Result<()> {
         let mut state = self.lock();
         let effect = state.operation()?;
         if state.broken == Some(Broken::BulkSync) {
             return Ok(());
         }
-        let staged: Vec<usize> = state
+        let put: Vec<usize> = state
             .names
             .iter()
             .filter_map(|(name, node)| match node {
-                Node::File(inode) if name.starts_with("tmp/") => Some(*inode),
+                Node::File(inode) if !name.starts_with("wal/") => Some(*inode),
                 _ => None,
             })
             .collect();
-        for inode in staged {
+        for inode in put {
             let inode = &mut state.inodes[inode];
             let unsynced = std::mem::take(&mut inode.unsynced);
             drop(apply(&effect, || inode.make_durable(unsynced)));
