@@ -32,6 +32,7 @@ pub mod verify;
 mod waiting;
 mod wal;
 pub mod witness;
+mod witnessed;
 
 pub use checkpoint::{Checkpoint, SignedCheckpoint};
 pub use cosignature::Cosigner;
@@ -47,3 +48,4 @@ pub use tile::TileError;
 pub use tree::Hash;
 pub use trust::Trust;
 pub use waiting::Stats;
+pub use witnessed::KeepError;

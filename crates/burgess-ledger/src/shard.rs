@@ -6,11 +6,12 @@
 use crate::checkpoint::SignedCheckpoint;
 use crate::disk::{Directory, Disk};
 use crate::leaf::{Draft, Receipt};
-use crate::note::NoteSigner;
+use crate::note::{NoteSigner, NoteVerifier};
 use crate::recovery::{OpenError, Recovered, recover};
 use crate::sequencer::{AppendError, Job, Sequencer, check_draft};
 use crate::state::Counters;
 use crate::waiting::{Shared, Stats};
+use crate::witnessed::Witnessed;
 use std::io;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -68,6 +69,8 @@ pub(crate) struct Core {
     jobs: Mutex<Option<mpsc::UnboundedSender<Job>>>,
     threads: Mutex<Vec<JoinHandle<()>>>,
     vkey: String,
+    vkeys: Vec<NoteVerifier>,
+    pub(crate) witnessed: Witnessed,
 }
 
 impl Ledger {
@@ -127,6 +130,7 @@ impl Ledger {
             });
         }
         let vkey = signer.vkey();
+        let vkeys = signer.verifiers();
         let Recovered {
             shared,
             publisher,
@@ -152,10 +156,14 @@ impl Ledger {
             jobs: Mutex::new(Some(jobs)),
             threads: Mutex::new(Vec::new()),
             vkey,
+            vkeys,
+            witnessed: Witnessed::default(),
         });
         core.spawn("ledger-sequencer", move || sequencer.run(receiver))?;
         core.spawn("ledger-publisher", move || publisher.run(&shared, interval))?;
-        Ok(Self { core })
+        let ledger = Self { core };
+        ledger.read_witnessed()?;
+        Ok(ledger)
     }
 
     /// Appends one entry. Resolves when it is durable. Waits while the queue is full. Once polled to
@@ -277,6 +285,12 @@ impl Ledger {
     #[must_use]
     pub fn vkey(&self) -> &str {
         &self.core.vkey
+    }
+
+    /// Every key that signs this log's checkpoints: Ed25519, then ML-DSA-44 where there is one.
+    #[must_use]
+    pub fn vkeys(&self) -> &[NoteVerifier] {
+        &self.core.vkeys
     }
 
     /// Whether something new should be begun: nothing stands in the way of the next append, and

@@ -25,6 +25,7 @@ use crate::config::Config;
 use crate::http::problem::Problem;
 use crate::identity::revoked::Revoked;
 use crate::kms::ring::KeyRing;
+use crate::witnesses::Witnesses;
 
 /// The source of events that change no state and so pass no outbox.
 const DIRECT: &str = "console";
@@ -41,6 +42,8 @@ pub struct Server {
     pub store: Arc<Store>,
     /// The trail's truth.
     pub ledger: Ledger,
+    /// Who cosigns it.
+    pub witnesses: Witnesses,
     /// Events into the ledger and back.
     pub journal: Arc<Journal>,
     /// The searchable projection.
