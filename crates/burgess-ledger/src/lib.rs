@@ -8,6 +8,7 @@
 //! Not here: what an event means, encryption, clocks, randomness and configuration. They are the
 //! caller's; keys and intervals come in as arguments.
 
+pub mod audit;
 mod blocking;
 pub mod checkpoint;
 pub mod cosignature;
@@ -15,6 +16,7 @@ pub mod disk;
 pub mod key;
 pub mod leaf;
 pub mod note;
+pub mod pack;
 pub mod policy;
 pub mod proof;
 mod publisher;
