@@ -396,8 +396,11 @@ pub enum AuditVerb {
     Verify {
         /// The ledger shard's folder
         dir: PathBuf,
-        /// The verifier key, or a file outside the folder that holds it
-        #[arg(long)]
-        key: String,
+        /// A verifier key, or a file outside the folder that holds them (repeatable)
+        #[arg(long, value_name = "VKEY")]
+        key: Vec<String>,
+        /// The witnesses that you trust (C2SP tlog-policy); without their quorum the answer is no
+        #[arg(long, value_name = "FILE")]
+        policy: Option<PathBuf>,
     },
 }

@@ -49,6 +49,8 @@ struct Asked {
 struct State {
     /// Entries that it has cosigned, as far as we know.
     known: u64,
+    /// Whether it has cosigned since the server started.
+    heard: bool,
     /// How often in a row it did not help.
     failures: u32,
     /// It is not asked before this monotonic time.
@@ -129,10 +131,13 @@ impl Witnesses {
     pub async fn round(&self, ledger: &Ledger, now: Duration, time_max: Duration) {
         let Some(policy) = &self.policy else { return };
         let signed = &*ledger.checkpoint();
-        if self.alarm().is_some() || self.covers(ledger, signed) {
+        if self.alarm().is_some() {
             return;
         }
-        let waiting = self.waiting(signed, now);
+        let waiting = self.waiting(signed, self.covers(ledger, signed), now);
+        if waiting.is_empty() {
+            return;
+        }
         let asking = waiting.iter().filter_map(|at| {
             let asked = self.asked.get(*at)?;
             Some(async move {
@@ -157,8 +162,9 @@ impl Witnesses {
             .is_some_and(|(witnessed, _)| witnessed.checkpoint == signed.checkpoint)
     }
 
-    /// The witnesses to ask about this checkpoint now.
-    fn waiting(&self, signed: &SignedCheckpoint, now: Duration) -> Vec<usize> {
+    /// The witnesses to ask about this checkpoint now. One that was not heard yet is asked also about
+    /// a checkpoint that is witnessed: what an older copy brings along was witnessed once.
+    fn waiting(&self, signed: &SignedCheckpoint, covered: bool, now: Duration) -> Vec<usize> {
         let mut gathered = lock(&self.gathered);
         if gathered.note != signed.note {
             *gathered = Gathered {
@@ -167,9 +173,12 @@ impl Witnesses {
             };
         }
         let open = gathered.lines.iter().zip(&self.asked).enumerate();
-        open.filter(|(_, (line, asked))| line.is_none() && lock(&asked.state).not_before <= now)
-            .map(|(at, _)| at)
-            .collect()
+        open.filter(|(_, (line, asked))| {
+            let state = *lock(&asked.state);
+            line.is_none() && state.not_before <= now && !(covered && state.heard)
+        })
+        .map(|(at, _)| at)
+        .collect()
     }
 
     /// Notes what one witness answered.
@@ -190,6 +199,7 @@ impl Witnesses {
             Ok(line) => {
                 *state = State {
                     known: signed.checkpoint.size,
+                    heard: true,
                     ..State::default()
                 };
                 if let Some(slot) = lock(&self.gathered).lines.get_mut(at) {

@@ -151,7 +151,7 @@ async fn a_ledger_is_witnessed_within_seconds_and_its_checkpoint_satisfies_the_p
     let kept = std::fs::read_to_string(watched.house.ledger().join("witnessed")).unwrap();
     assert_eq!(kept, note);
     watched.house.verify_ledger(&watched.vkey);
-    let (_, page) = text(running.console, "/sign-in/none").await;
+    let (_, page) = text(running.console, "/sign-in").await;
     let sentence = format!("witnessed up to entry {} by 2 of 2", entries - 1);
     assert!(page.contains(&sentence), "{page}");
     // One witness away: nothing new is witnessed, nothing stops.
@@ -186,7 +186,7 @@ async fn newest_events_cut_off_by_an_older_copy_are_detected_at_the_start() {
         said.contains(&format!("has cosigned {newest} entries")),
         "{said}"
     );
-    let (_, page) = text(running.console, "/sign-in/none").await;
+    let (_, page) = text(running.console, "/sign-in").await;
     assert!(
         page.contains("This is not the newest copy of the ledger"),
         "{page}"
