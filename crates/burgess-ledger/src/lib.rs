@@ -8,6 +8,7 @@
 //! Not here: what an event means, encryption, clocks, randomness and configuration. They are the
 //! caller's; keys and intervals come in as arguments.
 
+pub mod audit;
 mod batch;
 mod blocking;
 pub mod chain;
@@ -26,6 +27,7 @@ mod locks;
 mod marks;
 mod names;
 pub mod note;
+pub mod pack;
 pub mod policy;
 pub mod proof;
 mod pruning;
@@ -49,6 +51,7 @@ pub mod verify;
 mod waiting;
 mod wal;
 pub mod witness;
+mod witnessed;
 
 pub use batch::{Batch, Part};
 pub use checkpoint::{Checkpoint, SignedCheckpoint};
@@ -71,3 +74,4 @@ pub use tile::TileError;
 pub use tree::Hash;
 pub use trust::Trust;
 pub use waiting::Stats;
+pub use witnessed::KeepError;

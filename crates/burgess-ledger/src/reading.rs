@@ -8,6 +8,7 @@ use crate::shard::Ledger;
 use crate::side;
 use crate::tile::{Kind, TILE_WIDTH, TileError, TileId, node, read_entries};
 use crate::tree::{Hash, consistency_path, inclusion_path, range_root};
+use crate::witnessed::for_receipt;
 use std::collections::BTreeMap;
 use std::io;
 use std::ops::Range;
@@ -172,12 +173,13 @@ impl Ledger {
         Ok(range_root(0, size, &mut self.nodes(published))?)
     }
 
-    /// The receipt that verifies offline: `c2sp.org/tlog-proof@v1` with the published checkpoint.
+    /// The receipt that verifies offline: `c2sp.org/tlog-proof@v1` with the witnessed checkpoint if it
+    /// covers the entry, else with the published one.
     ///
     /// # Errors
     /// [`ReadError::NotPublished`] where that checkpoint does not cover the entry yet.
     pub fn tlog_proof(&self, index: u64) -> Result<String, ReadError> {
-        let signed = self.checkpoint();
+        let signed = for_receipt(self, index);
         let size = signed.checkpoint.size;
         if index >= size {
             let durable = self.size();

@@ -115,6 +115,17 @@ pub enum OpenError {
         /// Entries that the table covers.
         table: u64,
     },
+    /// Witnesses cosigned more entries than there are: the newest were cut off, or an older copy of
+    /// the folder was put back.
+    #[error(
+        "witnesses cosigned {witnessed} entries of this log but it has {published}: the newest were cut off, restore the whole folder from a newer copy"
+    )]
+    CutOff {
+        /// Entries that were cosigned.
+        witnessed: u64,
+        /// Entries that the log has.
+        published: u64,
+    },
     /// An option that cannot work.
     #[error("option `{option}` must be at least {min}")]
     Option {

@@ -76,7 +76,9 @@ impl Ledger {
         forget_segments(&*disk).map_err(io_error("wal"))?;
         let size = signed.checkpoint.size;
         let minimum = pruning::finish(&*disk, size).map_err(io_error(marks::PRUNED))?;
-        Ok(Self::read_only(disk, verifier, counters, signed, minimum))
+        let shard = Self::read_only(disk, verifier, counters, signed, minimum);
+        shard.read_witnessed()?;
+        Ok(shard)
     }
 
     /// Begins, or goes on with, the shard that follows `previous`, which must be sealed: the numbers

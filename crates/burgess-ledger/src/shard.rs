@@ -17,6 +17,7 @@ use crate::reserve;
 use crate::sequencer::{Answer, AppendError, Job, Sequencer};
 use crate::state::Counters;
 use crate::waiting::{Shared, Stats};
+use crate::witnessed::Witnessed;
 use std::io;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -87,6 +88,8 @@ pub(crate) struct Core {
     jobs: Mutex<Option<mpsc::UnboundedSender<Job>>>,
     threads: Mutex<Vec<JoinHandle<()>>>,
     vkey: String,
+    vkeys: Vec<NoteVerifier>,
+    pub(crate) witnessed: Witnessed,
     /// The first entry that was not pruned.
     pub(crate) minimum: AtomicU64,
     sealed: AtomicBool,
@@ -151,6 +154,7 @@ impl Ledger {
             return Self::open_sealed_on(disk, &signer.verifier());
         }
         let vkey = signer.vkey();
+        let vkeys = signer.verifiers();
         let Recovered {
             shared,
             publisher,
@@ -185,6 +189,8 @@ impl Ledger {
             jobs: Mutex::new(Some(jobs)),
             threads: Mutex::new(Vec::new()),
             vkey,
+            vkeys,
+            witnessed: Witnessed::default(),
             minimum: AtomicU64::new(minimum),
             sealed: AtomicBool::new(false),
             sealed_turn: Mutex::new(()),
@@ -193,7 +199,9 @@ impl Ledger {
         core.spawn("ledger-publisher", move || {
             publisher.run(&shared, &segments, interval);
         })?;
-        Ok(Self { core })
+        let ledger = Self { core };
+        ledger.read_witnessed()?;
+        Ok(ledger)
     }
 
     /// A handle without threads: reading alone.
@@ -214,6 +222,8 @@ impl Ledger {
                 jobs: Mutex::new(None),
                 threads: Mutex::new(Vec::new()),
                 vkey: verifier.to_string(),
+                vkeys: vec![verifier.clone()],
+                witnessed: Witnessed::default(),
                 minimum: AtomicU64::new(minimum),
                 sealed: AtomicBool::new(true),
                 sealed_turn: Mutex::new(()),
@@ -372,6 +382,12 @@ impl Ledger {
     #[must_use]
     pub fn vkey(&self) -> &str {
         &self.core.vkey
+    }
+
+    /// Every key that signs this log's checkpoints: Ed25519, then ML-DSA-44 where there is one.
+    #[must_use]
+    pub fn vkeys(&self) -> &[NoteVerifier] {
+        &self.core.vkeys
     }
 
     /// Whether something new should be begun: nothing stands in the way of the next append, and

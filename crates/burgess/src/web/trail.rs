@@ -118,9 +118,10 @@ struct TrailPage {
 fn proof_line(server: &Server) -> String {
     let checkpoint = server.ledger.checkpoint();
     format!(
-        "{} events are under the signed checkpoint of {}; not witnessed, the operator could rewrite history.",
+        "{} events are under the signed checkpoint of {}; {}.",
         checkpoint.checkpoint.size,
-        server.ledger.origin()
+        server.ledger.origin(),
+        server.witnesses.sentence(&server.ledger)
     )
 }
 
@@ -294,14 +295,15 @@ async fn one(
         facts: facts(&row),
         neighbours,
         proof_line: format!(
-            "Leaf {} of {}, {}; not witnessed.",
+            "Leaf {} of {}, {}; {}.",
             row.index,
             row.shard,
             if covered {
                 "under the signed checkpoint"
             } else {
                 "durable, and under the next checkpoint in a moment"
-            }
+            },
+            server.witnesses.sentence(&server.ledger)
         ),
         verify: trail::verify_line(&server, &id),
         vkey: server.ledger.vkey().to_owned(),
