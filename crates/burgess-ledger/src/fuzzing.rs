@@ -17,8 +17,9 @@ use crate::policy::Policy;
 use crate::proof::TlogProof;
 use crate::tile::{Kind, TILE_WIDTH, TileId, read_entries, read_hashes};
 use crate::witness::{AddCheckpoint, Seen, decide};
-use crate::{receipt, side, state, verify, wal};
+use crate::{group, receipt, side, state, verify, wal};
 use std::io;
+use std::sync::LazyLock;
 
 /// Every target: the name of its fuzzer and of its corpus, and what it does with an input.
 pub const TARGETS: &[(&str, fn(&[u8]))] = &[
@@ -41,10 +42,9 @@ pub const TARGETS: &[(&str, fn(&[u8]))] = &[
 pub const ORIGIN: &str = "burgess.example/ledger/test";
 
 /// The key that signed them.
-#[must_use]
-pub fn signer() -> NoteSigner {
-    NoteSigner::from_seed(ORIGIN, [7; 32]).unwrap()
-}
+static SIGNER: LazyLock<NoteSigner> =
+    LazyLock::new(|| NoteSigner::from_seed(ORIGIN, [7; 32]).unwrap());
+static VERIFIER: LazyLock<NoteVerifier> = LazyLock::new(|| SIGNER.verifier());
 
 fn text(bytes: &[u8]) -> Option<&str> {
     std::str::from_utf8(bytes).ok()
@@ -58,12 +58,12 @@ pub fn note(bytes: &[u8]) {
             drop(note::signature_line(line));
         }
     }
-    if let Ok(opened) = signer().verifier().open(bytes) {
+    if let Ok(opened) = VERIFIER.open(bytes) {
         assert!(bytes.starts_with(opened.as_bytes()));
     }
     let Some(text) = text(bytes) else { return };
-    if let Ok(signed) = signer().sign(text) {
-        assert_eq!(signer().verifier().open(signed.as_bytes()), Ok(text));
+    if let Ok(signed) = SIGNER.sign(text) {
+        assert_eq!(VERIFIER.open(signed.as_bytes()), Ok(text));
     }
 }
 
@@ -79,10 +79,10 @@ pub fn vkey(bytes: &[u8]) {
 pub fn checkpoint(bytes: &[u8]) {
     let Some(text) = text(bytes) else { return };
     drop(Checkpoint::with_extensions(text));
-    let Ok(signed) = signer().sign(text) else {
+    let Ok(signed) = SIGNER.sign(text) else {
         return;
     };
-    if let Ok(opened) = SignedCheckpoint::open(signed.as_bytes(), &signer().verifier()) {
+    if let Ok(opened) = SignedCheckpoint::open(signed.as_bytes(), &VERIFIER) {
         assert_eq!(opened.checkpoint.text(), text);
         assert_eq!(opened.checkpoint.origin, ORIGIN);
     }
@@ -95,12 +95,12 @@ pub fn proof(bytes: &[u8]) {
         return;
     };
     assert_eq!(TlogProof::parse(&proof.text()), Ok(proof.clone()));
-    drop(proof.verify(b"entry", &signer().verifier()));
+    drop(proof.verify(b"entry", &VERIFIER));
 }
 
 /// A receipt file.
 pub fn receipt(bytes: &[u8]) {
-    drop(receipt::verify(bytes, &signer().verifier()));
+    drop(receipt::verify(bytes, &VERIFIER));
 }
 
 /// An entry bundle of as many entries as its first byte says, less one.
@@ -152,7 +152,7 @@ pub fn log(bytes: &[u8]) {
         size: u64::from_be_bytes(*size),
         root: *root,
     };
-    let note = checkpoint.sign(&signer()).unwrap().note;
+    let note = checkpoint.sign(&SIGNER).unwrap().note;
     let mut read = |name: &str| {
         if name == "checkpoint" {
             return Ok(note.clone().into_bytes());
@@ -165,7 +165,7 @@ pub fn log(bytes: &[u8]) {
         rest = after;
         Ok(file.to_vec())
     };
-    if let Ok(signed) = verify::log(&mut read, &signer().verifier(), None) {
+    if let Ok(signed) = verify::log(&mut read, &VERIFIER, None) {
         assert!(signed.checkpoint.size <= TILE_WIDTH * 256, "out of nothing");
     }
 }
@@ -175,19 +175,25 @@ pub fn side(bytes: &[u8]) {
     side::check(bytes);
 }
 
-/// A write-ahead segment as it comes, and a group whose checksum is made right.
+/// A write-ahead segment as it comes, and a group whose sum is made right.
 pub fn segment(bytes: &[u8]) {
-    wal::check(bytes);
+    wal::check(SEGMENT, bytes);
+    group::check(SEGMENT, bytes);
 }
+
+/// The number of the segment that is looked at.
+const SEGMENT: u64 = 7;
 
 /// The state, with its checksum made right.
 pub fn state(bytes: &[u8]) {
-    let verifier = signer().verifier();
-    let Ok((counters, signed)) = state::decode(&state::with_sum(bytes), &verifier) else {
+    let verifier = &*VERIFIER;
+    let Ok((counters, signed)) = state::decode(&state::with_sum(bytes), verifier) else {
         return;
     };
     let written = state::encode(&counters, &signed);
-    assert_eq!(state::decode(&written, &verifier), Ok((counters, signed)));
+    let (again, checkpoint) = state::decode(&written, verifier).unwrap();
+    assert_eq!(checkpoint, signed);
+    assert_eq!(state::encode(&again, &checkpoint), written);
 }
 
 /// A request to a witness that looks after the log of the kept inputs.
@@ -197,7 +203,7 @@ pub fn witness(bytes: &[u8]) {
     };
     assert_eq!(request.text().as_bytes(), bytes);
     let seen = Seen::default();
-    if let Ok(accepted) = decide(&request, &[signer().verifier()], &seen) {
+    if let Ok(accepted) = decide(&request, std::slice::from_ref(&*VERIFIER), &seen) {
         assert_eq!(accepted.origin, ORIGIN);
     }
 }
@@ -205,29 +211,146 @@ pub fn witness(bytes: &[u8]) {
 /// A policy file.
 pub fn policy(bytes: &[u8]) {
     if let Ok(policy) = Policy::parse(bytes) {
-        let note = signer().sign(&format!("{ORIGIN}\n")).unwrap();
+        let note = SIGNER.sign(&format!("{ORIGIN}\n")).unwrap();
         assert!(!policy.standing(note.as_bytes()).unwrap().witnessed);
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::TARGETS;
-    use std::path::Path;
+    use super::*;
+    use crate::cosignature::Cosigner;
+    use crate::tree::{leaf_hash, node_hash};
+    use std::path::{Path, PathBuf};
+
+    fn corpus(target: &str) -> PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("../../fuzz/corpus")
+            .join(target)
+    }
 
     /// The inputs that a fuzzer found worth keeping, and those that once broke something.
     #[test]
     fn every_kept_input_of_every_parser_holds() {
-        let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus");
         for (target, run) in TARGETS {
-            let kept = std::fs::read_dir(corpus.join(target));
-            let kept = kept.unwrap_or_else(|cause| panic!("fuzz/corpus/{target}: {cause}"));
-            let mut count = 0;
-            for file in kept {
+            for file in std::fs::read_dir(corpus(target)).unwrap() {
                 run(&std::fs::read(file.unwrap().path()).unwrap());
-                count += 1;
             }
-            assert!(count > 0, "fuzz/corpus/{target} is empty");
         }
+    }
+
+    const ENTRIES: [&[u8]; 2] = [b"{\"n\":1}", b"{\"n\":22}"];
+
+    fn checkpoint_of_two() -> Checkpoint {
+        let [one, two] = ENTRIES.map(leaf_hash);
+        Checkpoint {
+            origin: ORIGIN.to_owned(),
+            size: 2,
+            root: node_hash(&one, &two),
+        }
+    }
+
+    fn bundle_of_two() -> Vec<u8> {
+        let mut file = Vec::new();
+        ENTRIES
+            .iter()
+            .for_each(|entry| group::put_short(&mut file, entry));
+        file
+    }
+
+    fn proof_of_the_first(note: &str) -> TlogProof {
+        TlogProof {
+            index: 0,
+            path: vec![leaf_hash(ENTRIES[1])],
+            checkpoint: note.to_owned(),
+        }
+    }
+
+    /// One right input of every target, from which a fuzzer starts.
+    fn right(target: &str) -> Vec<u8> {
+        let checkpoint = checkpoint_of_two();
+        let note = checkpoint.clone().sign(&SIGNER).unwrap().note;
+        let hashes = ENTRIES.map(leaf_hash).concat();
+        match target {
+            "bundle" => [vec![1], bundle_of_two()].concat(),
+            "checkpoint" => checkpoint.text().into_bytes(),
+            "log" => {
+                let mut input = 2_u64.to_be_bytes().to_vec();
+                input.extend_from_slice(&checkpoint.root);
+                group::put_short(&mut input, &hashes);
+                group::put_short(&mut input, &bundle_of_two());
+                input
+            }
+            "note" => note.into_bytes(),
+            "policy" => {
+                let witness = Cosigner::ed25519("witness.example/w", [1; 32]).unwrap();
+                let (log, witness) = (SIGNER.vkey(), witness.verifier());
+                format!("log {log}\nwitness w {witness}\ngroup g any w\nquorum g\n").into_bytes()
+            }
+            "proof" => proof_of_the_first(&note).text().into_bytes(),
+            "receipt" => {
+                let leaf = note::encode_base64(ENTRIES[0]);
+                let proof = proof_of_the_first(&note).text();
+                format!(
+                    "{{\"schema\":\"burgess.receipt/1\",\"leaf\":{leaf:?},\"proof\":{proof:?}}}"
+                )
+                .into_bytes()
+            }
+            "segment" => group::right(&ENTRIES),
+            "side" => side::right(),
+            "state" => {
+                format!("stored_bytes 9\nsource 2 outbox\nstream 2 app\n\n{note}").into_bytes()
+            }
+            "tile" => [vec![1], hashes].concat(),
+            "vkey" => SIGNER.vkey().into_bytes(),
+            "witness" => AddCheckpoint {
+                old: 0,
+                proof: Vec::new(),
+                note,
+            }
+            .text()
+            .into_bytes(),
+            other => panic!("no right input of `{other}`"),
+        }
+    }
+
+    /// They are kept as `fuzz/corpus/<target>/right`; `BURGESS_UPDATE_GOLDEN` writes them anew.
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "tests are told to update by it")]
+    fn the_right_input_of_every_parser_is_kept_as_it_is_written_today() {
+        for (target, run) in TARGETS {
+            let (input, file) = (right(target), corpus(target).join("right"));
+            run(&input);
+            if std::env::var_os("BURGESS_UPDATE_GOLDEN").is_some() {
+                std::fs::create_dir_all(corpus(target)).unwrap();
+                std::fs::write(&file, &input).unwrap();
+            }
+            assert_eq!(std::fs::read(&file).ok(), Some(input), "{}", file.display());
+        }
+    }
+
+    #[test]
+    fn the_right_inputs_are_accepted() {
+        let accepted = |target| right(target);
+        let verifier = &*VERIFIER;
+        assert!(SignedCheckpoint::open(&accepted("note"), verifier).is_ok());
+        assert!(Policy::parse(&accepted("policy")).is_ok());
+        let proof = String::from_utf8(accepted("proof")).unwrap();
+        assert!(
+            TlogProof::parse(&proof)
+                .unwrap()
+                .verify(ENTRIES[0], verifier)
+                .is_ok()
+        );
+        assert!(receipt::verify(&accepted("receipt"), verifier).is_ok());
+        assert!(state::decode(&state::with_sum(&accepted("state")), verifier).is_ok());
+        assert_eq!(
+            side::decode(&accepted("side")).map(|side| side.len()),
+            Some(2)
+        );
+        let request = AddCheckpoint::parse(&accepted("witness")).unwrap();
+        assert!(decide(&request, std::slice::from_ref(verifier), &Seen::default()).is_ok());
+        let frame = group::with_sum(7, &accepted("segment"));
+        assert!(group::Framed::at(7, &frame).is_some_and(|framed| framed.end() == 2));
     }
 }

@@ -8,19 +8,26 @@
 //! Not here: what an event means, encryption, clocks, randomness and configuration. They are the
 //! caller's; keys and intervals come in as arguments.
 
+pub mod audit;
+mod batch;
 mod blocking;
 pub mod chain;
 pub mod checkpoint;
 pub mod cosignature;
 pub mod disk;
+mod edge;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
 pub mod fuzzing;
+mod group;
+mod install;
 pub mod key;
 pub mod leaf;
 mod locks;
 mod marks;
+mod names;
 pub mod note;
+pub mod pack;
 pub mod policy;
 pub mod proof;
 mod pruning;
@@ -28,6 +35,7 @@ mod publisher;
 mod reading;
 pub mod receipt;
 mod recovery;
+mod reserve;
 mod rewriting;
 mod sealing;
 mod sequencer;
@@ -43,7 +51,9 @@ pub mod verify;
 mod waiting;
 mod wal;
 pub mod witness;
+mod witnessed;
 
+pub use batch::{Batch, Part};
 pub use checkpoint::{Checkpoint, SignedCheckpoint};
 pub use cosignature::Cosigner;
 pub use key::{KeyKind, NoteSigner, NoteVerifier};
@@ -64,3 +74,4 @@ pub use tile::TileError;
 pub use tree::Hash;
 pub use trust::Trust;
 pub use waiting::Stats;
+pub use witnessed::KeepError;

@@ -6,9 +6,11 @@
 
 use crate::checkpoint::{Checkpoint, SignedCheckpoint};
 use crate::disk::Disk;
+use crate::group::Group;
 use crate::locks::{LockError, Row};
 use crate::note::{NoteSigner, NoteVerifier};
 use crate::publisher::Publisher;
+use crate::reserve;
 use crate::shard::Options;
 use crate::standing::{self, Standing};
 use crate::state::{self, Counters};
@@ -113,6 +115,17 @@ pub enum OpenError {
         /// Entries that the table covers.
         table: u64,
     },
+    /// Witnesses cosigned more entries than there are: the newest were cut off, or an older copy of
+    /// the folder was put back.
+    #[error(
+        "witnesses cosigned {witnessed} entries of this log but it has {published}: the newest were cut off, restore the whole folder from a newer copy"
+    )]
+    CutOff {
+        /// Entries that were cosigned.
+        witnessed: u64,
+        /// Entries that the log has.
+        published: u64,
+    },
     /// An option that cannot work.
     #[error("option `{option}` must be at least {min}")]
     Option {
@@ -138,6 +151,9 @@ pub(crate) fn recover(
     signer: NoteSigner,
     options: &Options,
 ) -> Result<Recovered, OpenError> {
+    if options.recovery {
+        reserve::give_back(&**disk).map_err(io_error(reserve::FILE))?;
+    }
     let (vkey, verifier) = (signer.vkey(), signer.verifier());
     let has_vkey = check_vkey(&**disk, &vkey)?;
     let saved = saved_state(&**disk, &verifier)?;
@@ -147,13 +163,20 @@ pub(crate) fn recover(
     let table = options.lock_table.clone();
     let row = table.map(|table| Row::load(table, origin)).transpose()?;
     let locked = row.as_ref().map(|row| locked(row, &verifier)).transpose()?;
-    let mut publisher = Publisher::open(disk.clone(), signer, size, row).map_err(damaged)?;
-    if !has_vkey {
-        let text = format!("{vkey}\n").into_bytes();
-        publisher.put("vkey", text).map_err(io_error("vkey"))?;
-    }
     let (counters, signed) = match saved {
-        Some(saved) => saved,
+        Some((counters, signed)) => (counters, Some(signed)),
+        None => (Counters::default(), None),
+    };
+    let mut publisher =
+        Publisher::open(disk.clone(), signer, size, counters, row).map_err(damaged)?;
+    if !has_vkey {
+        let text = format!("{vkey}\n");
+        publisher
+            .put("vkey", text.as_bytes())
+            .map_err(io_error("vkey"))?;
+    }
+    let signed = match signed {
+        Some(signed) => signed,
         None => begin(&publisher, origin, locked.as_ref().and_then(Option::as_ref))?,
     };
     if publisher.root() != signed.checkpoint.root {
@@ -164,11 +187,13 @@ pub(crate) fn recover(
         });
     }
     refuse_rollback(&**disk, &signed, &verifier)?;
-    let (records, segments) = wal::recover(&**disk, size).map_err(|what| OpenError::Damaged {
-        file: "wal".to_owned(),
-        what: what.to_string(),
-    })?;
-    let durable = size + u64::try_from(records.len()).unwrap_or(u64::MAX);
+    let mut names = publisher.counters().names().clone();
+    let (groups, segments) =
+        wal::recover(&**disk, size, &mut names).map_err(|what| OpenError::Damaged {
+            file: "wal".to_owned(),
+            what: what.to_string(),
+        })?;
+    let durable = groups.last().map_or(size, Group::end);
     let standing = match locked {
         Some(locked) => standing::compare(locked, &signed, durable, options.recovery, |older| {
             root_at(&**disk, size, older)
@@ -179,21 +204,18 @@ pub(crate) fn recover(
         publisher.lock(&signed)?;
     }
     // What was read may only be in the cache, where a failed sync left it: write it again.
-    let bytes = state::encode(&counters, &signed);
-    publisher
-        .put(state::FILE, bytes)
-        .map_err(io_error(state::FILE))?;
+    publisher.save(&signed).map_err(io_error(state::FILE))?;
     publisher
         .announce(&signed)
         .map_err(io_error("checkpoint"))?;
-    let at_state = counters.clone();
-    let shared = Shared::new(origin, signed, counters, records);
-    if let Standing::Ahead(locked) = standing {
-        finish(&mut publisher, &shared, at_state, locked)?;
-    }
+    let shared = Shared::new(origin, signed, publisher.counters().clone(), groups);
     let work = shared.work();
-    if !work.records.is_empty() {
-        let signed = publisher.publish(&work).map_err(io_error("tile"))?;
+    if let Standing::Ahead(locked) = standing {
+        finish(&mut publisher, &work.groups, &locked)?;
+        shared.now_published(locked);
+    }
+    if shared.size() > shared.published().checkpoint.size {
+        let signed = publisher.publish(&work.groups).map_err(io_error("tile"))?;
         shared.now_published(signed);
     }
     // From here on old segments may be written over: nothing but what is published was in them.
@@ -232,26 +254,15 @@ fn root_at(disk: &dyn Disk, size: u64, older: u64) -> Result<Hash, OpenError> {
 /// entries alone, so the same tiles come out, and nothing is signed again.
 fn finish(
     publisher: &mut Publisher,
-    shared: &Shared,
-    mut counters: Counters,
-    locked: SignedCheckpoint,
+    groups: &[Arc<Group>],
+    locked: &SignedCheckpoint,
 ) -> Result<(), OpenError> {
-    let before = shared.published().checkpoint.size;
     let table = locked.checkpoint.size;
-    let mut work = shared.work();
-    work.records.retain(|record| record.index < table);
-    work.records
-        .iter()
-        .for_each(|record| counters.apply(record));
-    publisher.place(&work.records).map_err(io_error("tile"))?;
+    publisher.place(groups, table).map_err(io_error("tile"))?;
     if publisher.root() != locked.checkpoint.root {
         return Err(OpenError::LockOther { table });
     }
-    publisher
-        .commit(before, &locked, &counters)
-        .map_err(io_error("tile"))?;
-    shared.now_published(locked);
-    Ok(())
+    publisher.commit(locked).map_err(io_error("tile"))
 }
 
 /// The state that an earlier run saved; `None` where the log is to begin.
@@ -317,20 +328,19 @@ fn begin(
     publisher: &Publisher,
     origin: &str,
     locked: Option<&SignedCheckpoint>,
-) -> Result<(Counters, SignedCheckpoint), OpenError> {
+) -> Result<SignedCheckpoint, OpenError> {
     if let Some(locked) = locked.filter(|locked| locked.checkpoint.size == 0) {
-        return Ok((Counters::default(), locked.clone()));
+        return Ok(locked.clone());
     }
     let checkpoint = Checkpoint {
         origin: origin.to_owned(),
         size: 0,
         root: empty_root(),
     };
-    let signed = publisher.sign(checkpoint).map_err(|cause| OpenError::Key {
+    publisher.sign(checkpoint).map_err(|cause| OpenError::Key {
         file: "checkpoint",
         cause: cause.to_string(),
-    })?;
-    Ok((Counters::default(), signed))
+    })
 }
 
 /// Whether the folder has its copy of the key; one that differs is another log's.

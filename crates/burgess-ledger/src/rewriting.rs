@@ -4,11 +4,14 @@
 //! Side values are not bound by the log, so nothing here touches a proof. Everything can be run
 //! again: after a crash the caller hands the same order over once more.
 
-use crate::disk::{Disk, Installer};
-use crate::leaf::{Numbering, put_bytes};
+use crate::disk::Disk;
+use crate::edge::Edge;
+use crate::install::Installer;
+use crate::names::Names;
 use crate::sequencer::AppendError;
 use crate::shard::Ledger;
-use crate::side;
+use crate::side::{self, SideEntry};
+use crate::state::Counters;
 use crate::tile::TILE_WIDTH;
 use std::collections::BTreeMap;
 use std::io;
@@ -17,9 +20,6 @@ use tokio::sync::oneshot;
 
 /// New side values by the index of their entry.
 pub type SideValues = BTreeMap<u64, Vec<u8>>;
-
-/// Files put in place at a time: a bulk sync each.
-const FILES_MAX: usize = 256;
 
 /// An order to the publisher's thread, which alone writes side files of an open shard.
 pub(crate) struct Rewrite {
@@ -89,19 +89,13 @@ fn failed(cause: io::Error) -> AppendError {
     }
 }
 
-/// The side file that an unfinished bundle has in memory.
-pub(crate) struct Unfinished<'a> {
-    pub(crate) n: u64,
-    pub(crate) bytes: &'a mut Vec<u8>,
-}
-
 /// Replaces values in the side files, whole files at a time. A file that is not there has nothing
-/// to replace.
+/// to replace. `edge` has the unfinished file in memory.
 pub(crate) fn rewrite(
     installer: &mut Installer,
     disk: &dyn Disk,
     values: &SideValues,
-    mut unfinished: Option<Unfinished<'_>>,
+    mut edge: Option<(&mut Edge, &mut Counters)>,
 ) -> io::Result<u64> {
     let mut by_file: BTreeMap<u64, Vec<(usize, &[u8])>> = BTreeMap::new();
     for (index, value) in values {
@@ -109,49 +103,47 @@ pub(crate) fn rewrite(
         let file = by_file.entry(index / TILE_WIDTH).or_default();
         file.push((at, value));
     }
-    let (mut files, mut replaced) = (Vec::new(), 0);
+    let mut replaced = 0;
     for (n, values) in by_file {
-        let open = unfinished.as_mut().filter(|open| open.n == n);
-        let bytes = match &open {
-            Some(open) => open.bytes.clone(),
-            None => match disk.read(&side::path(n)) {
-                Ok(bytes) => bytes,
-                Err(cause) if cause.kind() == io::ErrorKind::NotFound => continue,
-                Err(cause) => return Err(cause),
-            },
-        };
-        let (bytes, count) = replace(&bytes, &values).ok_or_else(|| {
+        let damaged = || {
             let what = format!("`{}` is damaged", side::path(n));
             io::Error::new(io::ErrorKind::InvalidData, what)
-        })?;
+        };
+        if let Some((edge, counters)) = &mut edge {
+            let (unfinished, file) = edge.side();
+            if unfinished == n {
+                let (entries, count) = replace(file.bytes(), &values).ok_or_else(damaged)?;
+                *file = side::encode(&entries, |name| counters.intern(name));
+                installer.stage(&side::path(n), file.bytes())?;
+                replaced += count;
+                continue;
+            }
+        }
+        let bytes = match disk.read(&side::path(n)) {
+            Ok(bytes) => bytes,
+            Err(cause) if cause.kind() == io::ErrorKind::NotFound => continue,
+            Err(cause) => return Err(cause),
+        };
+        let (entries, count) = replace(&bytes, &values).ok_or_else(damaged)?;
+        let mut names = Names::default();
+        let file = side::encode(&entries, |name| names.intern(name));
+        installer.stage(&side::path(n), file.bytes())?;
         replaced += count;
-        if let Some(open) = open {
-            open.bytes.clone_from(&bytes);
-        }
-        files.push((side::path(n), bytes));
-        if files.len() >= FILES_MAX {
-            installer.install(&files)?;
-            files.clear();
-        }
     }
-    installer.install(&files)?;
+    installer.install()?;
     Ok(replaced)
 }
 
-/// One side file with some of its values replaced, and how many; `None` where it is damaged.
-fn replace(bytes: &[u8], values: &[(usize, &[u8])]) -> Option<(Vec<u8>, u64)> {
-    let mut entries: Vec<(Numbering, Vec<u8>)> = side::decode(bytes)?;
+/// The entries of a side file with some of its values replaced, and how many; `None` where it is
+/// damaged.
+fn replace(bytes: &[u8], values: &[(usize, &[u8])]) -> Option<(Vec<SideEntry>, u64)> {
+    let mut entries = side::decode(bytes)?;
     let mut replaced = 0;
     for (at, value) in values {
-        if let Some((_, old)) = entries.get_mut(*at) {
-            *old = value.to_vec();
+        if let Some(entry) = entries.get_mut(*at) {
+            entry.value = value.to_vec();
             replaced += 1;
         }
     }
-    let mut file = side::begin();
-    for (numbering, value) in entries {
-        numbering.encode(&mut file);
-        put_bytes(&mut file, &value);
-    }
-    Some((file, replaced))
+    Some((entries, replaced))
 }

@@ -6,7 +6,8 @@
 //! is ever appended. Not here: which shard follows which (`shards`), and why one is sealed.
 
 use crate::checkpoint::{Checkpoint, SignedCheckpoint};
-use crate::disk::{Directory, Disk, Installer};
+use crate::disk::{Directory, Disk};
+use crate::install::Installer;
 use crate::leaf::{Draft, Piece};
 use crate::marks::{self, SEALED};
 use crate::note::{NoteSigner, NoteVerifier};
@@ -38,8 +39,8 @@ impl Ledger {
             return Ok(self.checkpoint());
         }
         self.close();
-        if let Some(cause) = self.core.shared.failure() {
-            return Err(AppendError::NotWritable { cause });
+        if let Some(failure) = self.core.shared.failure() {
+            return Err(failure);
         }
         let last = self.checkpoint();
         let disk = &*self.core.disk;
@@ -50,9 +51,7 @@ impl Ledger {
         self.core.now_sealed();
         if let Err(cause) = forget_segments(disk) {
             // They hold nothing that is not published; opening the sealed shard removes them.
-            self.core
-                .shared
-                .fail(&format!("write-ahead segments: {cause}"));
+            self.core.shared.fail("write-ahead segments", &cause);
         }
         Ok(last)
     }
@@ -77,7 +76,9 @@ impl Ledger {
         forget_segments(&*disk).map_err(io_error("wal"))?;
         let size = signed.checkpoint.size;
         let minimum = pruning::finish(&*disk, size).map_err(io_error(marks::PRUNED))?;
-        Ok(Self::read_only(disk, verifier, counters, signed, minimum))
+        let shard = Self::read_only(disk, verifier, counters, signed, minimum);
+        shard.read_witnessed()?;
+        Ok(shard)
     }
 
     /// Begins, or goes on with, the shard that follows `previous`, which must be sealed: the numbers
@@ -175,14 +176,12 @@ fn carry_over(
         file: "checkpoint",
         cause: cause.to_string(),
     })?;
-    let counters = Counters {
-        sources: previous.core.shared.counters(|all| all.sources.clone()),
-        ..Counters::default()
-    };
+    let counters = previous.core.shared.counters(Counters::of_the_next_shard);
     let bytes = state::encode(&counters, &signed);
     let mut installer = Installer::new(disk.clone()).map_err(io_error("tmp"))?;
     installer
-        .install(&[(state::FILE.to_owned(), bytes)])
+        .stage(state::FILE, &bytes)
+        .and_then(|()| installer.install())
         .map_err(io_error(state::FILE))
 }
 

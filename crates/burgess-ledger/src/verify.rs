@@ -10,9 +10,10 @@ use crate::checkpoint::SignedCheckpoint;
 use crate::marks::{PRUNED, Pruned};
 use crate::note::NoteVerifier;
 use crate::tile::{
-    Kind, TILE_WIDTH, TileError, TileId, leaf_hashes, node, read_entries, read_hashes,
+    Kind, TILE_WIDTH, TileError, TileId, leaf_hashes, node, read_entries, read_hashes, read_tile,
+    split_entries,
 };
-use crate::tree::{Hash, empty_root, range_root, root_of};
+use crate::tree::{Hash, empty_root, leaf_hash, range_root, root_of};
 use std::io;
 
 /// Levels of tiles that a log can have: 64 bits of size, 8 per level.
@@ -226,8 +227,10 @@ impl<R: FnMut(&str) -> io::Result<Vec<u8>>> Walk<'_, R> {
         if tile.first_entry(tile.id.width) <= self.minimum {
             return Ok(());
         }
-        let (file, entries) = read_entries(self.read, &id)?;
-        match difference(&leaf_hashes(&entries), &tile.hashes) {
+        let (file, bytes) = read_tile(self.read, &id)?;
+        let entries = split_entries(&file, &bytes, &id)?;
+        let hashes: Vec<Hash> = entries.into_iter().map(leaf_hash).collect();
+        match difference(&hashes, &tile.hashes) {
             Some(at) => {
                 let index = tile.first_entry(at);
                 let what = format!("entry {index} differs from its leaf hash");

@@ -35,6 +35,8 @@ pub struct Config {
     pub ledger_classes: Vec<LedgerClass>,
     /// Whether two people are needed to erase a subject: one asks, another carries it out.
     pub erasure_by_two: bool,
+    /// The policy file that names the ledger's witnesses, if there are any.
+    pub witness_policy: Option<PathBuf>,
     /// Whether this is the demo.
     pub demo: bool,
 }
@@ -67,6 +69,15 @@ struct File {
     erasure_by_two: bool,
     #[serde(default)]
     connector: Vec<ConnectorHost>,
+    #[serde(default)]
+    witness: WitnessSection,
+}
+
+/// `[witness]`
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WitnessSection {
+    policy: Option<PathBuf>,
 }
 
 /// What the command line said.
@@ -192,6 +203,7 @@ impl Config {
             ledger_bytes_max: file.ledger_bytes_max,
             ledger_classes: file.ledger_class,
             erasure_by_two: file.erasure_by_two,
+            witness_policy: file.witness.policy,
             demo: false,
         })
     }

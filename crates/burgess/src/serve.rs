@@ -17,7 +17,8 @@ use burgess_gateway::ports::{self, Vault};
 use burgess_gateway::{Gateway, Parts};
 use burgess_inspect::advisories::Database;
 use burgess_inspect::dlp;
-use burgess_ledger::{NoteSigner, Options, Shards};
+use burgess_ledger::shards::MAIN;
+use burgess_ledger::{LockTable, NoteSigner, Options, Shards};
 use burgess_store::{Change, PolicyBundle, RuleKind, Store, Versioned, Write};
 use burgess_trail::Trail;
 use tokio::net::TcpListener;
@@ -37,9 +38,16 @@ use crate::operations::retention::{self, Classes};
 use crate::operations::trail::Reads;
 use crate::operations::{erase, event};
 use crate::server::Server;
+use crate::witnesses::Witnesses;
 
 /// Largest advisory archive that is read: the npm archive of OSV is some 60 MB.
 const ADVISORY_BYTES_MAX: u64 = 300_000_000;
+
+/// Disk that the ledger holds for recovery: room for some ten thousand events, and for the database
+/// to end what it is writing.
+const LEDGER_RESERVE_BYTES: usize = 16 << 20;
+/// How long the start waits for witnesses; one that is away must not keep the server down.
+const WITNESS_TIME_MAX: Duration = Duration::from_secs(3);
 
 /// The server could not start. Each cause says what to do.
 #[derive(Debug, thiserror::Error)]
@@ -80,7 +88,18 @@ pub async fn open(
     );
     let keys = Arc::new(KeyRing::open(&config.data.join("keys"), kek).map_err(open_error)?);
     let classes = Classes::of(&config).map_err(open_error)?;
-    let shards = Arc::new(open_shards(&config, &keys, &classes)?);
+    let locks = Arc::new(store.locks().await.map_err(open_error)?);
+    let shards = open_shards(&config, &keys, &classes, locks).await?;
+    let shards = Arc::new(shards);
+    let main = shards
+        .current(MAIN)
+        .ok_or_else(|| open_error("the ledger has no shard"))?;
+    let witnesses =
+        Witnesses::open(config.witness_policy.as_deref(), &main.ledger).map_err(open_error)?;
+    // Before anything is appended: on an older copy, an entry would begin a second history.
+    witnesses
+        .round(&main.ledger, ambient.monotonic(), WITNESS_TIME_MAX)
+        .await;
     let subjects = Arc::new(Subjects::new(
         Arc::clone(&store),
         Arc::clone(&keys),
@@ -124,6 +143,7 @@ pub async fn open(
         shards,
         classes,
         subjects,
+        witnesses,
         journal: Arc::new(journal),
         trail,
         policies: ArcSwap::new(policies),
@@ -145,9 +165,13 @@ async fn recover(server: &Server) -> Result<(), StartError> {
     jobs::replay::catch_up(server)
         .await
         .map_err(|p| StartError::Open(p.detail))?;
-    jobs::drain::drain(server)
-        .await
-        .map_err(|p| StartError::Open(p.detail))?;
+    match jobs::drain::drain(server).await {
+        Err(problem) if server.witnesses.alarm().is_none() => {
+            return Err(StartError::Open(problem.detail));
+        }
+        // An older copy is opened to be read; what waits stays in its outbox.
+        _ => {}
+    }
     // A crash between append and mark leaves rows that are in the ledger and still look as if they waited.
     server
         .store
@@ -251,25 +275,37 @@ fn make_folder(data: &Path) -> Result<(), StartError> {
         .map_err(|e| StartError::Open(format!("`{}` cannot be made: {e}", data.display())))
 }
 
-fn open_shards(
+async fn open_shards(
     config: &Config,
     keys: &Arc<KeyRing>,
     classes: &Classes,
+    locks: Arc<dyn LockTable>,
 ) -> Result<Shards, StartError> {
-    let folder = config.ledgers();
+    let (folder, origin) = (config.ledgers(), config.origin());
     make_folder(&folder)?;
     refuse_other_origin(config, &config.ledger_folder())?;
     let options = Options {
         bytes_max: config.ledger_bytes_max,
+        lock_table: Some(locks),
+        reserve_bytes: LEDGER_RESERVE_BYTES,
         ..Options::default()
     };
     let ring = Arc::clone(keys);
     let signer = move |shard: &str, origin: &str| {
-        let seed = ring.of_shard(shard).map_err(|e| e.to_string())?;
-        NoteSigner::from_seed(origin, *seed).map_err(|e| e.to_string())
+        let (seed, ml_dsa) = ring.of_shard(shard).map_err(|e| e.to_string())?;
+        NoteSigner::from_seed(origin, *seed)
+            .and_then(|signer| signer.with_ml_dsa_44(*ml_dsa))
+            .map_err(|e| e.to_string())
     };
-    let names: Vec<&str> = classes.names().collect();
-    Shards::open(&folder, &config.origin(), &names, options, Arc::new(signer)).map_err(open_error)
+    let names: Vec<String> = classes.names().map(str::to_owned).collect();
+    // Opening reads files and asks the lock table, so it may not hold up the runtime.
+    let open = move || {
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        Shards::open(&folder, &origin, &names, options, Arc::new(signer)).map_err(open_error)
+    };
+    tokio::task::spawn_blocking(open)
+        .await
+        .map_err(open_error)?
 }
 
 /// A demo's folder is no server's folder, and the other way round: the origin says which it is.
@@ -401,6 +437,7 @@ pub async fn run(
         tokio::spawn(jobs::ticker::snapshots(Arc::clone(&server))),
         tokio::spawn(jobs::ticker::clockwork(Arc::clone(&server))),
         tokio::spawn(jobs::ticker::outbox(Arc::clone(&server))),
+        tokio::spawn(jobs::witness::follow(Arc::clone(&server))),
         tokio::spawn({
             let server = Arc::clone(&server);
             async move { jobs::project::follow(&server).await }

@@ -30,6 +30,7 @@ use crate::kms::ring::KeyRing;
 use crate::kms::subjects::Subjects;
 use crate::operations::retention::Classes;
 use crate::operations::trail::Reads;
+use crate::witnesses::Witnesses;
 
 /// The source of events that change no state and so pass no outbox.
 const DIRECT: &str = "console";
@@ -50,6 +51,8 @@ pub struct Server {
     pub classes: Classes,
     /// Keys of data subjects.
     pub subjects: Arc<Subjects>,
+    /// Who cosigns the shard `main` that is open.
+    pub witnesses: Witnesses,
     /// Events into the ledger and back.
     pub journal: Arc<Journal>,
     /// The searchable projection.

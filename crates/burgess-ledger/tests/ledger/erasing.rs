@@ -166,7 +166,7 @@ fn taking_away_that_fails_or_fails_but_persists_at_any_write_can_be_done_again()
             let case = format!("operation {operation}, persisted {persisted}");
             let disk = Simulator::default();
             let ledger = prepared(&disk);
-            disk.fail(operation, persisted);
+            disk.fail_at(operation, persisted);
             drop(ledger.replace_sides(blanks(&[0, 257])));
             drop(ledger);
             let disk = disk.cut(&mut Dice(operation));

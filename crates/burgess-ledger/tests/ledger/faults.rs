@@ -17,7 +17,7 @@ fn after_the_first_failure_appends_are_refused_with_the_cause_and_reads_go_on() 
     let ledger = open_on(&disk).unwrap();
     fill(&ledger, 3);
     assert!(ledger.is_writable());
-    disk.fail(2, false); // the write of the next group succeeds, its sync does not
+    disk.fail("sync wal", 1, false); // the write of the next group succeeds, its sync does not
     let refusal = ledger
         .append_blocking(draft("outbox", None, "app"))
         .unwrap_err();

@@ -6,7 +6,7 @@ use burgess_ledger::{Hash, Ledger, Options, verify};
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 const FOLDER: &str = "BURGESS_LEDGER_KILL_FOLDER";
@@ -60,7 +60,7 @@ fn append_for_ever(ledger: &Ledger, source: &str) {
 
 /// What killed processes had acknowledged.
 #[derive(Default)]
-struct Acknowledged {
+pub struct Acknowledged {
     leaves: BTreeMap<u64, Entry>,
     sources: BTreeMap<String, u64>,
 }
@@ -73,7 +73,7 @@ struct Entry {
 
 impl Acknowledged {
     /// Reads one line of the child; other lines are libtest's.
-    fn take(&mut self, line: &str) -> Option<()> {
+    pub fn take(&mut self, line: &str) -> Option<()> {
         let mut words = line.strip_prefix("ack ")?.splitn(4, ' ');
         let index: u64 = words.next()?.parse().ok()?;
         let entry = Entry {
@@ -87,7 +87,7 @@ impl Acknowledged {
         Some(())
     }
 
-    fn all_in(&self, ledger: &Ledger, round: u64) {
+    pub fn all_in(&self, ledger: &Ledger, round: u64) {
         let entries = ledger.entries(0..ledger.size()).unwrap();
         for (index, told) in &self.leaves {
             let entry = entries
@@ -122,8 +122,9 @@ impl Acknowledged {
     }
 }
 
-fn run_and_kill(folder: &Path, lines: u64, acknowledged: &mut Acknowledged) {
-    let mut child = Command::new(std::env::current_exe().unwrap())
+/// Starts a process that appends to the ledger in `folder` until it is killed.
+pub fn writer(folder: &Path) -> Child {
+    Command::new(std::env::current_exe().unwrap())
         .args([
             "--exact",
             "killing::append_until_killed",
@@ -133,7 +134,11 @@ fn run_and_kill(folder: &Path, lines: u64, acknowledged: &mut Acknowledged) {
         .env(FOLDER, folder)
         .stdout(Stdio::piped())
         .spawn()
-        .unwrap();
+        .unwrap()
+}
+
+fn run_and_kill(folder: &Path, lines: u64, acknowledged: &mut Acknowledged) {
+    let mut child = writer(folder);
     let mut output = BufReader::new(child.stdout.take().unwrap()).lines();
     let mut seen = 0;
     while seen < lines {

@@ -89,6 +89,7 @@ fn work(ledger: &Ledger, dice: &mut Dice, promised: &mut Promised) {
 fn live(disk: &Simulator, dice: &mut Dice, promised: &mut Promised) -> Result<(), String> {
     match dice.roll(4) {
         0 => disk.power_for_names(1 + dice.roll(16)),
+        1 => disk.power_for(1 + dice.roll(40)), // a beginning
         _ => disk.power_for(1 + dice.roll(250)),
     }
     match reopen(disk, promised.locked) {

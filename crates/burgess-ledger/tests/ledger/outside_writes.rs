@@ -38,7 +38,7 @@ fn scenario(disk: &Simulator, receipts: &mut Vec<Receipt>) -> Result<Ledger, Ope
         append(400, 10);
     }
     publish();
-    for _ in 0..3 {
+    for _ in 0..4 {
         for _ in 0..4 {
             append(4, 60_000);
         }
@@ -72,21 +72,18 @@ fn reopened(disk: &Simulator, receipts: &[Receipt], case: &str) -> Ledger {
     ledger
 }
 
-/// What a ledger did about a failure: the words of the table.
+/// What a ledger did about a failure, once both its threads have ended: the words of the table.
 fn answer(opened: &Result<Ledger, OpenError>, receipts: &[Receipt], case: &str) -> &'static str {
     let Ok(ledger) = opened else {
         return "does not open";
     };
     all_there(ledger, receipts, case);
-    if ledger.is_writable() {
-        return "goes on";
+    ledger.close();
+    all_there(ledger, receipts, case);
+    match ledger.last_error() {
+        Some(AppendError::NotWritable { .. }) => "read-only",
+        _ => "goes on",
     }
-    let refusal = ledger.append_blocking(draft("outbox", None, "app"));
-    assert!(
-        matches!(refusal, Err(AppendError::NotWritable { .. })),
-        "{case}"
-    );
-    "read-only"
 }
 
 // R8 R124
@@ -96,20 +93,26 @@ fn each_outside_write_that_fails_or_fails_but_persists_loses_nothing() {
     drop(scenario(&rehearsal, &mut Vec::new()));
     let mut table: BTreeMap<String, [BTreeSet<&str>; 2]> = BTreeMap::new();
     let mut count = 0;
-    for operation in 1..=rehearsal.operations() {
+    let done = rehearsal.done();
+    let each = done
+        .iter()
+        .flat_map(|(what, times)| (1..=*times).map(move |nth| (what, nth)));
+    for (what, nth) in each {
         for persisted in [false, true] {
-            let case = format!("operation {operation}, persisted {persisted}");
+            let case = format!("{what} {nth}, persisted {persisted}");
             let (disk, mut receipts) = (Simulator::default(), Vec::new());
-            disk.fail(operation, persisted);
+            disk.fail(what, nth, persisted);
             let opened = scenario(&disk, &mut receipts);
             let answer = answer(&opened, &receipts, &case);
             drop(opened);
-            let Some(what) = disk.failed() else { continue };
-            table.entry(what).or_default()[usize::from(persisted)].insert(answer);
+            if disk.done().get(what) < Some(&nth) {
+                continue; // which thread makes a segment, and so how many, is a matter of timing
+            }
+            table.entry(what.clone()).or_default()[usize::from(persisted)].insert(answer);
             // The server starts again, and the cache still shows what the disk may not have.
             drop(reopened(&disk, &receipts, &case));
             // Then the power goes.
-            let disk = disk.cut(&mut Dice(operation));
+            let disk = disk.cut(&mut Dice(nth));
             works(&reopened(&disk, &receipts, &case), &disk, &case);
             count += 1;
         }

@@ -4,7 +4,7 @@
 
 use crate::lives::{CUTS, lives};
 use crate::simulator::Simulator;
-use crate::simulator::promise::{ALL, Broken};
+use crate::simulator::promise::{ALL, Broken, Sync};
 use crate::support::{counted, slice};
 
 // R8 R124
@@ -34,6 +34,14 @@ fn leaving_out_any_one_sync_and_publishing_early_are_noticed() {
     }
     assert_eq!(unnoticed, []);
     counted("broken_promises", ALL.len() as u64);
+}
+
+#[test]
+fn the_sync_of_a_new_segments_zeros_is_for_speed_alone() {
+    for seed in 0..60 {
+        let disk = Simulator::breaking(Broken::Skipped(Sync::ZeroFill));
+        lives(seed, disk).unwrap_or_else(|broken| panic!("seed {seed}: {broken}"));
+    }
 }
 
 #[test]

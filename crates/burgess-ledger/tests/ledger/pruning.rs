@@ -183,7 +183,7 @@ fn pruning_that_fails_or_fails_but_persists_at_any_write_is_finished_by_opening(
             let case = format!("operation {operation}, persisted {persisted}");
             let disk = Simulator::default();
             let ledger = prepared(&disk);
-            disk.fail(operation, persisted);
+            disk.fail_at(operation, persisted);
             drop(ledger.prune(512, POLICY));
             drop(ledger);
             let disk = disk.cut(&mut Dice(operation));

@@ -293,7 +293,7 @@ fn sealing_that_fails_or_fails_but_persists_at_any_write_can_be_done_again() {
                 let case = format!("operation {operation}, persisted {persisted}, power {power}");
                 let disk = Simulator::default();
                 let ledger = prepared(&disk);
-                disk.fail(operation, persisted);
+                disk.fail_at(operation, persisted);
                 drop(ledger.seal());
                 drop(ledger);
                 let disk = if power {
@@ -328,7 +328,7 @@ fn beginning_the_next_shard_can_be_cut_short_anywhere_and_begins_once() {
         for persisted in [false, true] {
             let case = format!("operation {operation}, persisted {persisted}");
             let disk = Simulator::default();
-            disk.fail(operation, persisted);
+            disk.fail_at(operation, persisted);
             drop(open_next(&disk, &previous));
             let disk = disk.cut(&mut Dice(operation));
             let next =

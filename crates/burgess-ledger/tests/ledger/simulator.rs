@@ -42,10 +42,9 @@ struct State {
     power_until: Option<u64>,
     /// The power goes right after so many more renames within the ledger's own folder.
     renames_left: Option<u64>,
-    /// The operation that fails, and whether it has its effect nevertheless.
-    fault: Option<(u64, bool)>,
-    /// What the operation that failed was.
-    failed: Option<String>,
+    /// Operations so far by what they were, as `write tile`.
+    done: BTreeMap<String, u64>,
+    fault: Option<Fault>,
     /// From this operation on nothing may be made or grow.
     full_from: Option<u64>,
     /// The log's row in the lock table beside the disk.
@@ -54,6 +53,17 @@ struct State {
     broken: Option<Broken>,
     late: Late,
     synced: BTreeSet<Sync>,
+}
+
+/// Stands for an operation of any kind.
+const ANY: &str = "";
+
+/// The one operation that fails.
+struct Fault {
+    what: String,
+    nth: u64,
+    /// It has its effect nevertheless.
+    persisted: bool,
 }
 
 /// What a broken order of publication holds back: made durable at the operation after the one that
@@ -94,15 +104,19 @@ impl State {
         if std::mem::take(&mut self.late.due) {
             self.make_up_for_lateness();
         }
-        match self.fault {
-            Some((at, persisted)) if at == self.operations => {
-                self.failed = Some(what());
-                Ok(if persisted {
-                    Effect::FailButPersist
-                } else {
-                    Effect::Fail
-                })
-            }
+        let what = what();
+        let nth = self.done.entry(what.clone()).or_default();
+        *nth += 1;
+        let (nth, any) = (*nth, self.operations);
+        let is_due = |fault: &&Fault| match fault.what.as_str() {
+            ANY => fault.nth == any,
+            kind => kind == what && fault.nth == nth,
+        };
+        match self.fault.as_ref().filter(is_due) {
+            Some(fault) => Ok(match fault.persisted {
+                true => Effect::FailButPersist,
+                false => Effect::Fail,
+            }),
             _ => Ok(Effect::Normal),
         }
     }
@@ -204,7 +218,7 @@ impl State {
         self.durable_row.clone_from(&self.row);
     }
 
-    fn sync_staged(&mut self, inode: usize) {
+    fn sync_file(&mut self, inode: usize) {
         if self.broken == Some(Broken::TilesLate) {
             self.late.files.push(inode); // unless it turns out to be no tile
         } else {
@@ -292,15 +306,33 @@ impl Simulator {
         state.renames_left = None;
     }
 
-    /// The given operation from now fails once, with or without its effect.
-    pub fn fail(&self, operation: u64, persisted: bool) {
+    /// The `nth` operation from now fails, whatever it is, with or without its effect.
+    pub fn fail_at(&self, nth: u64, persisted: bool) {
         let mut state = self.lock();
-        state.fault = Some((state.operations + operation, persisted));
+        let nth = nth + state.operations;
+        let what = ANY.to_owned();
+        state.fault = Some(Fault {
+            what,
+            nth,
+            persisted,
+        });
     }
 
-    /// What failed, as `write tile`.
-    pub fn failed(&self) -> Option<String> {
-        self.lock().failed.clone()
+    /// The `nth` operation from now that is `what` fails, with or without its effect.
+    pub fn fail(&self, what: &str, nth: u64, persisted: bool) {
+        let mut state = self.lock();
+        let nth = nth + state.done.get(what).copied().unwrap_or(0);
+        let what = what.to_owned();
+        state.fault = Some(Fault {
+            what,
+            nth,
+            persisted,
+        });
+    }
+
+    /// How many operations of each kind there were, as `write tile`.
+    pub fn done(&self) -> BTreeMap<String, u64> {
+        self.lock().done.clone()
     }
 
     /// After so many more operations nothing may be made or grow.

@@ -55,6 +55,17 @@ pub fn slice(what: &str, short: Range<u64>) -> Range<u64> {
     from.parse().expect("a number")..to.parse().expect("a number")
 }
 
+/// A program and the right to run it, for tests that only run where root is at hand.
+pub fn as_root(programs: &[&str]) -> bool {
+    let root = std::os::unix::fs::MetadataExt::uid(&std::fs::metadata("/proc/self").unwrap()) == 0;
+    let there = |program: &&str| Command::new(program).arg("-V").output().is_ok();
+    let ready = root && programs.iter().all(|program| there(program));
+    if !ready {
+        println!("SKIPPED it takes root and {}", programs.join(", "));
+    }
+    ready
+}
+
 /// Tells the soak what has been done; it adds up what it reads.
 pub fn counted(what: &str, count: u64) {
     println!("COUNTED {what} {count}");

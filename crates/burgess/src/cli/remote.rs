@@ -83,7 +83,9 @@ pub fn run(verb: Verb) -> Outcome {
         } => keeping::erase(&subject, &reason, preview, printing.format),
         Verb::Hold(verb) => keeping::hold(verb),
         Verb::Ledger(verb) => keeping::ledger(verb),
-        Verb::Audit(AuditVerb::Verify { dir, key }) => trail::verify(&dir, &key),
+        Verb::Audit(AuditVerb::Verify { dir, key, policy }) => {
+            trail::verify(&dir, &key, policy.as_deref())
+        }
         Verb::Audit(verb) => trail::run(verb),
         _ => Err(Failure("this verb needs no server".to_owned())),
     }

@@ -53,6 +53,7 @@ pub async fn run(
         ledger_bytes_max: None,
         ledger_classes: Vec::new(),
         erasure_by_two: false,
+        witness_policy: None,
         demo: true,
     };
     let doors = serve::bind(&mut config).await?;

@@ -20,6 +20,8 @@ pub fn router() -> Router<App> {
     Router::new()
         .route("/ledger/{shard}/checkpoint", get(checkpoint))
         .route("/ledger/{shard}/vkey", get(vkey))
+        .route("/ledger/{shard}/vkeys", get(vkeys))
+        .route("/ledger/{shard}/witnessed", get(witnessed))
         .route("/ledger/{shard}/tile/{*path}", get(tile))
 }
 
@@ -32,12 +34,36 @@ async fn checkpoint(
     State(server): State<App>,
     Path(shard): Path<String>,
 ) -> Result<Response, Problem> {
-    let note = shard_of(&server, &shard)?.ledger.checkpoint();
+    let shard = shard_of(&server, &shard)?;
+    Ok(note(shard.ledger.checkpoint().note.clone()))
+}
+
+/// The newest checkpoint that a quorum of witnesses cosigned.
+async fn witnessed(
+    State(server): State<App>,
+    Path(shard): Path<String>,
+) -> Result<Response, Problem> {
+    let witnessed = server
+        .witnesses
+        .standing(&shard_of(&server, &shard)?.ledger);
+    let (signed, _) =
+        witnessed.ok_or_else(|| Problem::not_found("witnessed checkpoint", "witnessed"))?;
+    Ok(note(signed.note.clone()))
+}
+
+fn note(text: String) -> Response {
     let headers = [
         (header::CONTENT_TYPE, "text/plain; charset=utf-8"),
         (header::CACHE_CONTROL, "no-cache"),
     ];
-    Ok((headers, note.note.clone()).into_response())
+    (headers, text).into_response()
+}
+
+/// Every key that signs checkpoints, one a line.
+async fn vkeys(State(server): State<App>, Path(shard): Path<String>) -> Result<String, Problem> {
+    let shard = shard_of(&server, &shard)?;
+    let keys = shard.ledger.vkeys();
+    Ok(keys.iter().map(|key| format!("{key}\n")).collect())
 }
 
 async fn vkey(State(server): State<App>, Path(shard): Path<String>) -> Result<String, Problem> {

@@ -1,4 +1,5 @@
-//! What runs by itself: the outbox drainer, the projection, the gateway's snapshot, the clockwork.
+//! What runs by itself: the outbox drainer, the projection, the gateway's snapshot, the clockwork,
+//! the witnesses.
 
 pub mod drain;
 pub mod interrupted;
@@ -6,3 +7,4 @@ pub mod project;
 pub mod replay;
 pub mod snapshot;
 pub mod ticker;
+pub mod witness;

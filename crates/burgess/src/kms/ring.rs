@@ -14,6 +14,8 @@ use super::envelope::{EnvelopeError, Key};
 pub struct KeyRing {
     /// Signs checkpoints of the ledger.
     pub ledger: Zeroizing<[u8; 32]>,
+    /// Signs checkpoints of the ledger a second time, with ML-DSA-44.
+    pub ledger_mldsa: Zeroizing<[u8; 32]>,
     /// Signs access tokens (RFC 9068).
     pub access: SigningKey,
     /// Makes aliases of data subjects.
@@ -24,6 +26,9 @@ pub struct KeyRing {
     pub kek: Key,
     folder: PathBuf,
 }
+
+/// The Ed25519 and the ML-DSA key of one shard.
+pub type ShardKeys = (Zeroizing<[u8; 32]>, Zeroizing<[u8; 32]>);
 
 /// A key could not be read or made.
 #[derive(Debug, thiserror::Error)]
@@ -54,11 +59,13 @@ impl KeyRing {
             cause,
         })?;
         let ledger = Zeroizing::new(load(keys, "ledger", &kek)?);
+        let ledger_mldsa = Zeroizing::new(load(keys, "ledger-mldsa", &kek)?);
         let access = SigningKey::from_bytes(&load(keys, "access", &kek)?);
         let alias = Key::new(load(keys, "alias", &kek)?);
         let blind = Key::new(load(keys, "blind", &kek)?);
         Ok(Self {
             ledger,
+            ledger_mldsa,
             access,
             alias,
             blind,
@@ -67,14 +74,17 @@ impl KeyRing {
         })
     }
 
-    /// Signs checkpoints of that shard: each has its own key, made when it is first asked for. The
-    /// first shard's is `ledger`.
-    pub fn of_shard(&self, shard: &str) -> Result<Zeroizing<[u8; 32]>, RingError> {
+    /// The two keys that sign checkpoints of that shard: each shard has its own, made when they are
+    /// first asked for. The first shard's are `ledger` and `ledger-mldsa`.
+    pub fn of_shard(&self, shard: &str) -> Result<ShardKeys, RingError> {
         if shard == MAIN {
-            return Ok(self.ledger.clone());
+            return Ok((self.ledger.clone(), self.ledger_mldsa.clone()));
         }
-        let name = format!("ledger-{shard}");
-        load(&self.folder, &name, &self.kek).map(Zeroizing::new)
+        let key = |name: String| load(&self.folder, &name, &self.kek).map(Zeroizing::new);
+        Ok((
+            key(format!("ledger-{shard}"))?,
+            key(format!("ledger-{shard}-mldsa"))?,
+        ))
     }
 }
 
@@ -123,6 +133,7 @@ mod tests {
         let first = KeyRing::open(folder.path(), Key::new([1; 32])).unwrap();
         let again = KeyRing::open(folder.path(), Key::new([1; 32])).unwrap();
         assert_eq!(*first.ledger, *again.ledger);
+        assert_ne!(*first.ledger, *first.ledger_mldsa);
         assert_ne!(
             first.access.to_bytes(),
             *first.ledger,

@@ -15,7 +15,8 @@ use burgess_core::permit::Permit;
 use burgess_core::policy::action::{AskErasure, EraseSubject, ReadEntries, ReadTrail};
 use burgess_core::policy::facts::{ErasureFacts, NoContext, Organisation};
 use burgess_core::time::Timestamp;
-use burgess_gateway::forgetting;
+use burgess_gateway::ports::Vault as _;
+use burgess_gateway::sealing::{Alias, Sealed};
 use burgess_ledger::{Shard, SideValues};
 use burgess_store::{Change, Covers, Erasure, Hold, SubjectErasure, SubjectKey, Versioned, Write};
 use serde::{Deserialize, Serialize};
@@ -73,12 +74,18 @@ impl Subject {
         }
     }
 
-    fn aliases(&self, server: &Server) -> Vec<Digest> {
+    fn aliases(&self, server: &Server) -> Vec<Alias> {
         let names = self.sealed_under();
         names
             .iter()
-            .map(|name| server.subjects.alias_of(name))
+            .map(|name| server.subjects.alias(name))
             .collect()
+    }
+
+    /// The names under which the store keeps keys and erasures.
+    fn fingerprints(&self, server: &Server) -> Vec<Digest> {
+        let aliases = self.aliases(server);
+        aliases.iter().map(Alias::fingerprint).collect()
     }
 
     /// As the index knows it.
@@ -97,10 +104,10 @@ impl Subject {
         }
     }
 
-    /// The alias that stands for the subject in holds.
-    pub fn alias(&self, server: &Server) -> Digest {
+    /// What stands for the subject in holds.
+    pub fn fingerprint(&self, server: &Server) -> Digest {
         let first = self.sealed_under().into_iter().next().unwrap_or_default();
-        server.subjects.alias_of(&first)
+        server.subjects.alias(&first).fingerprint()
     }
 }
 
@@ -161,7 +168,7 @@ pub async fn list(server: &Server, caller: &Caller) -> Result<Vec<Erasure>, Prob
 
 async fn look(server: &Server, subject: &Subject) -> Result<Preview, Problem> {
     let internal = |e: burgess_store::StoreError| Problem::internal(&e);
-    let aliases = subject.aliases(server);
+    let aliases = subject.fingerprints(server);
     let mut preview = Preview::default();
     for alias in &aliases {
         let key = server.store.subject_key(*alias).await.map_err(internal)?;
@@ -228,7 +235,7 @@ type Open = (Digest, u64, Option<Versioned<Erasure>>);
 async fn active(server: &Server, subject: &Subject) -> Result<Vec<Open>, Problem> {
     let internal = |e: burgess_store::StoreError| Problem::internal(&e);
     let mut open = Vec::new();
-    for alias in subject.aliases(server) {
+    for alias in subject.fingerprints(server) {
         let key = server.store.subject_key(alias).await.map_err(internal)?;
         if let SubjectKey::Active { revision, .. } = key {
             let asked = server.store.erasure(alias).await.map_err(internal)?;
@@ -280,6 +287,9 @@ pub(crate) async fn destroy_keys(
         .map(|it| write(server, caller, it, &reason, &permit, now))
         .collect::<Result<_, _>>()?;
     server.commit(writes, &permit, now).await?;
+    for alias in subject.aliases(server) {
+        server.subjects.forget(&alias);
+    }
     Ok(Some(open.into_iter().map(|(alias, ..)| alias).collect()))
 }
 
@@ -410,14 +420,13 @@ async fn sweep(
     alias: Digest,
     indexed: &[burgess_trail::Subject],
 ) -> Result<u64, Problem> {
-    server.subjects.forget(&alias);
     let internal = |e: burgess_store::StoreError| Problem::internal(&e);
     server.store.forget_freed_pages().await.map_err(internal)?;
     let mut entries = 0;
     // The second time for what was sealed before the key went and appended after the first look.
     for _ in 0..2 {
         for shard in server.shards.all() {
-            let done = tokio::task::spawn_blocking(move || clear(&shard, &alias.to_string()));
+            let done = tokio::task::spawn_blocking(move || clear(&shard, alias));
             entries += done.await.map_err(|e| Problem::internal(&e))??;
         }
     }
@@ -458,15 +467,16 @@ struct Leaf {
     app_id: String,
 }
 
+/// A side value without what is sealed for these subjects; nothing where nothing is.
+pub(crate) fn without(side: &[u8], gone: &[Digest]) -> Option<Vec<u8>> {
+    Sealed::read(side)?.without(|alias| gone.contains(&alias.fingerprint()))
+}
+
 /// Looks for values of these subjects. Blocks for file access.
 fn find(shard: &Shard, aliases: &[Digest]) -> Result<Found, Problem> {
-    let names: Vec<String> = aliases.iter().map(ToString::to_string).collect();
     let mut found = Found::default();
     each_side(shard, |index, side| {
-        if names
-            .iter()
-            .any(|name| forgetting::without(side, name).is_some())
-        {
+        if without(side, aliases).is_some() {
             found.entries += 1;
             let leaf = shard
                 .ledger
@@ -482,7 +492,7 @@ fn find(shard: &Shard, aliases: &[Digest]) -> Result<Found, Problem> {
 }
 
 /// Takes the values of one subject away; answers in how many entries. Blocks for file access.
-fn clear(shard: &Shard, alias: &str) -> Result<u64, Problem> {
+fn clear(shard: &Shard, alias: Digest) -> Result<u64, Problem> {
     let (mut values, mut entries) = (SideValues::new(), 0);
     let mut replace = |values: &mut SideValues| {
         let taken = std::mem::take(values);
@@ -491,7 +501,7 @@ fn clear(shard: &Shard, alias: &str) -> Result<u64, Problem> {
         Ok::<_, Problem>(())
     };
     each_side(shard, |index, side| {
-        if let Some(rest) = forgetting::without(side, alias) {
+        if let Some(rest) = without(side, &[alias]) {
             values.insert(index, rest);
         }
         if values.len() >= REPLACED_MAX {

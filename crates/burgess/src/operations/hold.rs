@@ -181,7 +181,7 @@ async fn covers(server: &Server, target: &Target) -> Result<Covers, Problem> {
             }
             Covers::Shard(name.clone())
         }
-        Target::Subject(subject) => Covers::Subject(subject.alias(server)),
+        Target::Subject(subject) => Covers::Subject(subject.fingerprint(server)),
     })
 }
 

@@ -73,16 +73,16 @@ fn refused(done: Result<impl std::fmt::Debug, Problem>) -> Problem {
 async fn traces(world: &World, who: &Subject) -> Vec<Vec<u8>> {
     let server = &world.server;
     let mut traces = Vec::new();
-    let alias = who.alias(server);
+    let alias = who.fingerprint(server);
     if let SubjectKey::Active { wrapped, .. } = server.store.subject_key(alias).await.unwrap() {
         traces.push(wrapped);
     }
     let ledger = server.ledger();
     for side in ledger.sides(0..ledger.size()).unwrap() {
-        if let Some(rest) = burgess_gateway::forgetting::without(&side, &alias.to_string()) {
-            // What is in the whole and not in the rest: the longest stretch of it.
-            let same = side.iter().zip(&rest).take_while(|(a, b)| a == b).count();
-            traces.push(side[same..same + 40].to_vec());
+        if let Some(rest) = erase::without(&side, &[alias]) {
+            // The actor's values stand at the end and are not in the rest.
+            assert!(rest.len() < side.len());
+            traces.push(side[side.len() - 40..].to_vec());
         }
     }
     traces
@@ -152,7 +152,7 @@ async fn an_erased_person_is_in_no_file_and_every_proof_holds() {
     receipt::verify(before.to_string().as_bytes(), &key).unwrap();
     all_verify(&world);
     // It is itself an event, and says only an alias.
-    let alias = who.alias(server).to_string();
+    let alias = who.fingerprint(server).to_string();
     let told = Asked {
         text: Some("erasure".to_owned()),
         ..Asked::default()
@@ -177,7 +177,7 @@ async fn an_erased_person_is_in_no_file_and_every_proof_holds() {
     let key = world
         .server
         .store
-        .subject_key(who.alias(&world.server))
+        .subject_key(who.fingerprint(&world.server))
         .await
         .unwrap();
     assert!(matches!(key, SubjectKey::Erased { .. }));
@@ -232,7 +232,11 @@ async fn a_database_from_an_older_copy_carries_erasures_out_again_before_anythin
         })
         .await;
     let server = &world.server;
-    let key = server.store.subject_key(who.alias(server)).await.unwrap();
+    let key = server
+        .store
+        .subject_key(who.fingerprint(server))
+        .await
+        .unwrap();
     assert!(matches!(key, SubjectKey::Erased { .. }));
     assert!(server.store.unswept().await.unwrap().is_empty());
     // Numbers go on: what happens next is recorded, not taken for a repetition.

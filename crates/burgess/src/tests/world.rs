@@ -111,6 +111,7 @@ fn config(folder: &TempDir, demo: bool) -> Config {
         ledger_bytes_max: None,
         ledger_classes: Vec::new(),
         erasure_by_two: false,
+        witness_policy: None,
         demo,
     }
 }

@@ -119,9 +119,10 @@ fn proof_line(server: &Server) -> String {
     let ledger = server.ledger();
     let checkpoint = ledger.checkpoint();
     format!(
-        "{} events are under the signed checkpoint of {}; not witnessed, the operator could rewrite history.",
+        "{} events are under the signed checkpoint of {}; {}.",
         checkpoint.checkpoint.size,
-        ledger.origin()
+        ledger.origin(),
+        server.witnesses.sentence(&ledger)
     )
 }
 
@@ -297,14 +298,15 @@ async fn one(
         facts: facts(&row),
         neighbours,
         proof_line: format!(
-            "Leaf {} of {}, {}; not witnessed.",
+            "Leaf {} of {}, {}; {}.",
             row.index,
             row.shard,
             if covered {
                 "under the signed checkpoint"
             } else {
                 "durable, and under the next checkpoint in a moment"
-            }
+            },
+            server.witnesses.sentence(&server.ledger())
         ),
         verify: trail::verify_line(&vkey, &id),
         vkey,

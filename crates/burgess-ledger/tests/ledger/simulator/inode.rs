@@ -8,6 +8,8 @@ pub struct Inode {
     durable: Vec<u8>,
     /// What reading shows.
     pub current: Vec<u8>,
+    /// A sync was asked for before.
+    asked: bool,
     /// Written since the last sync that worked: offset and bytes, in order.
     unsynced: Vec<(usize, Vec<u8>)>,
 }
@@ -18,8 +20,14 @@ impl Inode {
         Self {
             durable: content.clone(),
             current: content,
+            asked: true,
             unsynced: Vec::new(),
         }
+    }
+
+    /// Whether this is not the first sync of the file.
+    pub fn asked_before(&mut self) -> bool {
+        std::mem::replace(&mut self.asked, true)
     }
 
     /// What reading shows, as if it were durable.

@@ -6,15 +6,20 @@
 pub enum Sync {
     /// A group of entries in a write-ahead segment: what an acknowledgement stands on.
     Group,
+    /// The zeros of a segment that was just made. For speed alone: the sync of the first group in
+    /// it covers them.
+    ZeroFill,
     /// The name of a segment that was just made.
     NewSegment,
     /// The name of a segment that is used again.
     RenamedSegment,
     /// The folder of the segments.
     WalFolder,
-    /// A file before it gets its name, synced alone.
+    /// A file before it takes the place of another, synced alone.
     Staged,
-    /// Many files before they get their names.
+    /// A file under its own name, before anything needs it, synced alone.
+    Placed,
+    /// Many files at once.
     Bulk,
     /// Names of hash tiles and bundles.
     TileNames,
@@ -41,13 +46,14 @@ pub enum Broken {
     LockLate,
 }
 
-/// Every promise there is.
-pub const ALL: [Broken; 14] = [
+/// Every promise that something depends on.
+pub const ALL: [Broken; 15] = [
     Broken::Skipped(Sync::Group),
     Broken::Skipped(Sync::NewSegment),
     Broken::Skipped(Sync::RenamedSegment),
     Broken::Skipped(Sync::WalFolder),
     Broken::Skipped(Sync::Staged),
+    Broken::Skipped(Sync::Placed),
     Broken::Skipped(Sync::Bulk),
     Broken::Skipped(Sync::TileNames),
     Broken::Skipped(Sync::SideNames),

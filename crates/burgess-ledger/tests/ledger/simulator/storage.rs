@@ -38,15 +38,21 @@ impl DiskFile for Handle {
     fn sync(&self) -> io::Result<()> {
         let mut state = self.disk.lock();
         let effect = state.operation(|| format!("sync {}", kind(&self.name)))?;
-        let staged = self.name.starts_with("tmp/");
-        let reason = if staged { Sync::Staged } else { Sync::Group };
+        let again = state.inodes[self.inode].asked_before();
+        let segment = self.name.starts_with("wal/");
+        let reason = match self.name.starts_with("tmp/") {
+            _ if segment && again => Sync::Group,
+            _ if segment => Sync::ZeroFill,
+            true => Sync::Staged,
+            false => Sync::Placed,
+        };
         if state.skips(Some(reason)) {
             return Ok(());
         }
         match effect {
             Effect::Fail => state.inodes[self.inode].lose(),
-            _ if staged => state.sync_staged(self.inode),
-            _ => state.inodes[self.inode].sync(),
+            _ if segment => state.inodes[self.inode].sync(),
+            _ => state.sync_file(self.inode),
         }
         apply(&effect, || ())
     }
@@ -148,25 +154,25 @@ impl Disk for Simulator {
         apply(&effect, || state.change(name, Some(Node::Folder), None))
     }
 
-    /// Of what is allowed, the least: the files that are being staged.
+    /// Of what is allowed, the least: the files that are being put in place.
     fn sync_everything(&self) -> io::Result<()> {
         let mut state = self.lock();
         let effect = state.operation(|| "sync everything".to_owned())?;
         if state.skips(Some(Sync::Bulk)) {
             return Ok(());
         }
-        let staged: Vec<usize> = state
+        let placed: Vec<usize> = state
             .names
             .iter()
             .filter_map(|(name, node)| match node {
-                Node::File(inode) if name.starts_with("tmp/") => Some(*inode),
+                Node::File(inode) if !name.starts_with("wal/") => Some(*inode),
                 _ => None,
             })
             .collect();
-        for inode in staged {
+        for inode in placed {
             match effect {
                 Effect::Fail => state.inodes[inode].lose(),
-                _ => state.sync_staged(inode),
+                _ => state.sync_file(inode),
             }
         }
         apply(&effect, || ())
