@@ -11,4 +11,5 @@ mod pages;
 mod replay;
 mod routes;
 mod secrets;
+mod trail;
 mod world;
