@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -34,7 +34,7 @@ use crate::kms::envelope::Key;
 use crate::kms::ring::KeyRing;
 use crate::kms::subjects::Subjects;
 use crate::operations::event;
-use crate::operations::trail::Reads;
+use crate::operations::trail::{Reads, complete};
 use crate::server::Server;
 use crate::witnesses::Witnesses;
 
@@ -135,6 +135,7 @@ pub async fn open(
         policies: ArcSwap::new(policies),
         revoked,
         gateway,
+        counted_from: OnceLock::new(),
         drafts: crate::web::Drafts::default(),
         draining: Mutex::new(()),
         projecting: Mutex::new(()),
@@ -160,6 +161,9 @@ async fn recover(server: &Server) -> Result<(), StartError> {
         .await
         .map_err(open_error)?;
     jobs::project::project(server)
+        .await
+        .map_err(|p| StartError::Open(p.detail))?;
+    complete::begin_counting(server)
         .await
         .map_err(|p| StartError::Open(p.detail))?;
     if let Some(newest) = server.trail.newest_time().await.map_err(open_error)? {
