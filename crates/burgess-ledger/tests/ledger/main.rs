@@ -2,6 +2,7 @@
 
 mod appending;
 mod auditing;
+mod batching;
 mod faults;
 mod hostile;
 mod killing;
