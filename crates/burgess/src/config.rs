@@ -31,6 +31,8 @@ pub struct Config {
     pub ledger_bytes_max: Option<u64>,
     /// Whether this is the demo.
     pub demo: bool,
+    /// Whether the ledger is opened to be repaired; `burgess recover` alone says so.
+    pub recovery: bool,
 }
 
 /// Where one connector lives in one environment.
@@ -181,6 +183,7 @@ impl Config {
             connectors: file.connector,
             ledger_bytes_max: file.ledger_bytes_max,
             demo: false,
+            recovery: false,
         })
     }
 

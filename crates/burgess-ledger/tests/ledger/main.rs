@@ -2,6 +2,7 @@
 
 mod appending;
 mod auditing;
+mod batching;
 mod faults;
 mod hostile;
 mod killing;
@@ -10,6 +11,7 @@ mod notes;
 mod outside_verifier;
 mod power_cuts;
 mod proofs;
+mod reserve;
 mod simulator;
 mod support;
 mod tampering;

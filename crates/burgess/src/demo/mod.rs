@@ -52,6 +52,7 @@ pub async fn run(
             .collect(),
         ledger_bytes_max: None,
         demo: true,
+        recovery: false,
     };
     let doors = serve::bind(&mut config).await?;
     let stop = serve::stop_on_signals();

@@ -110,6 +110,7 @@ fn config(folder: &TempDir, demo: bool) -> Config {
         connectors: Vec::new(),
         ledger_bytes_max: None,
         demo,
+        recovery: false,
     }
 }
 
