@@ -33,6 +33,8 @@ pub struct Config {
     pub witness_policy: Option<PathBuf>,
     /// Whether this is the demo.
     pub demo: bool,
+    /// Whether the ledger is opened to be repaired; `burgess recover` alone says so.
+    pub recovery: bool,
 }
 
 /// Where one connector lives in one environment.
@@ -193,6 +195,7 @@ impl Config {
             ledger_bytes_max: file.ledger_bytes_max,
             witness_policy: file.witness.policy,
             demo: false,
+            recovery: false,
         })
     }
 

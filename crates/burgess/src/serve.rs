@@ -17,7 +17,7 @@ use burgess_gateway::ports::{self, Vault};
 use burgess_gateway::{Gateway, Parts};
 use burgess_inspect::advisories::Database;
 use burgess_inspect::dlp;
-use burgess_ledger::{Ledger, LockTable, NoteSigner, Options};
+use burgess_ledger::{Ledger, LockTable, NoteSigner, OpenError, Options};
 use burgess_store::{Change, PolicyBundle, RuleKind, Store, Versioned, Write};
 use burgess_trail::Trail;
 use tokio::net::TcpListener;
@@ -267,13 +267,24 @@ async fn open_ledger(
         bytes_max: config.ledger_bytes_max,
         lock_table: Some(locks),
         reserve_bytes: LEDGER_RESERVE_BYTES,
+        recovery: config.recovery,
         ..Options::default()
     };
     // Opening reads files and asks the lock table, so it may not hold up the runtime.
-    let open = move || Ledger::open(&folder, &origin, signer, options).map_err(open_error);
+    let open = move || Ledger::open(&folder, &origin, signer, options).map_err(ledger_error);
     tokio::task::spawn_blocking(open)
         .await
         .map_err(open_error)?
+}
+
+/// What can be repaired names the verb that does it.
+fn ledger_error(error: OpenError) -> StartError {
+    match error {
+        OpenError::LockMissing { .. } | OpenError::LockBehind { .. } => StartError::Open(format!(
+            "{error}: if you have just restored a backup, run `burgess recover`"
+        )),
+        other => open_error(other),
+    }
 }
 
 /// A demo's folder is no server's folder, and the other way round: the origin says which it is.

@@ -144,6 +144,16 @@ pub enum Verb {
         /// The file to write, outside the data folder
         path: PathBuf,
     },
+    /// Repair the ledger of a stopped server: after a full disk, or a restored backup
+    ///
+    /// Gives the ledger's disk reserve back to the file system, and moves the lock table to where
+    /// the ledger stands if the ledger continues what the table holds. The repair becomes an event.
+    /// Nothing is served; start the server afterwards.
+    Recover {
+        /// Where the server lives
+        #[command(flatten)]
+        place: Place,
+    },
     /// What is missing or unsafe, each with its fix
     Doctor {
         /// Where the server lives

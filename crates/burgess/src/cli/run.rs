@@ -111,6 +111,7 @@ fn dispatch(verb: Verb) -> Outcome {
             clap_mangen::Man::new(Cli::command()).render(&mut std::io::stdout())?;
             Ok(true)
         }
+        Verb::Recover { place } => wait(host::recover(place)),
         Verb::Doctor { place, printing } => host::doctor(&place, printing.format),
         Verb::Advisories(verb) => host::advisories(verb),
         verb @ (Verb::Inspect { .. }

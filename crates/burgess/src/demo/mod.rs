@@ -53,6 +53,7 @@ pub async fn run(
         ledger_bytes_max: None,
         witness_policy: None,
         demo: true,
+        recovery: false,
     };
     let doors = serve::bind(&mut config).await?;
     let stop = serve::stop_on_signals();

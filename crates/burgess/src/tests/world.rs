@@ -111,6 +111,7 @@ fn config(folder: &TempDir, demo: bool) -> Config {
         ledger_bytes_max: None,
         witness_policy: None,
         demo,
+        recovery: false,
     }
 }
 
