@@ -3,3 +3,4 @@
 mod events;
 mod ocsf;
 mod python;
+mod syslog;

@@ -12,6 +12,7 @@ use std::net::IpAddr;
 use burgess_core::audit::Event;
 use serde_json::{Map, Value, json};
 
+use super::sentence;
 use crate::error::TrailError;
 use crate::search::Row;
 pub use mapping::{Activity, Class, Mapping, RECORDS, of};
@@ -169,20 +170,6 @@ fn unmapped(row: &Row) -> Value {
     let mut kept = Map::new();
     extend(&mut kept, all);
     Value::Object(kept)
-}
-
-fn sentence(event: &Event) -> String {
-    let why = event.error_code.as_ref();
-    format!(
-        "{} {} {} of {} in {}: {}{}",
-        event.actor_role,
-        event.action_type,
-        event.resource_type,
-        event.app_id,
-        event.environment,
-        event.outcome,
-        why.map(|code| format!(" ({code})")).unwrap_or_default()
-    )
 }
 
 fn transition(event: &Event) -> Option<String> {
