@@ -5,6 +5,9 @@
 //! by who may see them. Not here: where leaves are kept and how they are proved.
 
 mod field;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod leaf;
 mod opening;
 mod replay;
