@@ -209,3 +209,16 @@ impl Disk for Directory {
         File::open(self.path(name))?.sync_all()
     }
 }
+
+/// Fills a new file with zeros, in pieces, so that a large one takes no memory of its size.
+pub(crate) fn fill_with_zeros(file: &dyn DiskFile, bytes: usize) -> io::Result<()> {
+    const PIECE: usize = 1 << 20;
+    let zeros = vec![0; PIECE.min(bytes)];
+    let mut at = 0;
+    while at < bytes {
+        let piece = zeros.get(..PIECE.min(bytes - at)).unwrap_or_default();
+        file.write_at(u64::try_from(at).map_err(io::Error::other)?, piece)?;
+        at += piece.len();
+    }
+    Ok(())
+}

@@ -30,6 +30,7 @@ mod publisher;
 mod reading;
 pub mod receipt;
 mod recovery;
+mod reserve;
 mod sequencer;
 mod shard;
 mod side;

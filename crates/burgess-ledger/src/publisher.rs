@@ -86,7 +86,7 @@ impl Publisher {
             };
             let done = done.and_then(|()| segments.prepare(self.published));
             if let Err(cause) = done {
-                shared.fail(&format!("publication: {cause}"));
+                shared.fail("publication", &cause);
                 step = 0;
             }
         }

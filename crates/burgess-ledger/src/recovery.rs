@@ -10,6 +10,7 @@ use crate::group::Group;
 use crate::locks::{LockError, Row};
 use crate::note::{NoteSigner, NoteVerifier};
 use crate::publisher::Publisher;
+use crate::reserve;
 use crate::shard::Options;
 use crate::standing::{self, Standing};
 use crate::state::{self, Counters};
@@ -124,6 +125,9 @@ pub(crate) fn recover(
     signer: NoteSigner,
     options: &Options,
 ) -> Result<Recovered, OpenError> {
+    if options.recovery {
+        reserve::give_back(&**disk).map_err(io_error(reserve::FILE))?;
+    }
     let (vkey, verifier) = (signer.vkey(), signer.verifier());
     let has_vkey = check_vkey(&**disk, &vkey)?;
     let saved = saved_state(&**disk, &verifier)?;

@@ -19,8 +19,9 @@ use sha2::{Digest as _, Sha256};
 use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 
-/// Why an entry was not acknowledged. Only after [`AppendError::NotWritable`] may it be in the log
-/// nevertheless; a caller that numbers its entries finds out by handing it over again.
+/// Why an entry was not acknowledged. Only after [`AppendError::NotWritable`] and
+/// [`AppendError::StorageFull`] may it be in the log nevertheless; a caller that numbers its entries
+/// finds out by handing it over again.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AppendError {
     /// The leaf does not fit an entry bundle.
@@ -77,6 +78,12 @@ pub enum AppendError {
     #[error("the ledger is not writable: {cause}, check the disk and restart")]
     NotWritable {
         /// What failed first.
+        cause: String,
+    },
+    /// Storage had no room once; nothing is written until the ledger is opened again.
+    #[error("the storage of the ledger is full: {cause}, free space and restart")]
+    StorageFull {
+        /// What found no room first.
         cause: String,
     },
     /// The ledger was closed.
@@ -190,11 +197,9 @@ impl Sequencer {
             return Ok(());
         }
         let published = self.shared.wait_for_room()?;
-        self.wal.append(group, published).map_err(|cause| {
-            let cause = format!("write-ahead segment: {cause}");
-            self.shared.fail(&cause);
-            AppendError::NotWritable { cause }
-        })
+        self.wal
+            .append(group, published)
+            .map_err(|cause| self.shared.fail("write-ahead segment", &cause))
     }
 
     /// Numbers the entries of one batch and adds them to the group; on refusal nothing has changed.

@@ -11,6 +11,7 @@ use crate::leaf::{Draft, Receipt};
 use crate::locks::LockTable;
 use crate::note::NoteSigner;
 use crate::recovery::{OpenError, Recovered, recover};
+use crate::reserve;
 use crate::sequencer::{Answer, AppendError, Job, Sequencer};
 use crate::state::Counters;
 use crate::waiting::{Shared, Stats};
@@ -41,7 +42,10 @@ pub struct Options {
     /// Where the log remembers its newest checkpoint outside its folder; without one, `state` alone
     /// says where the log stands, and a folder put back to an older copy opens.
     pub lock_table: Option<Arc<dyn LockTable>>,
-    /// Opens to repair. Where the lock table is missing or behind the log, which continues what it
+    /// Bytes of disk that are held so that recovery events can be written when it is full; 0 holds
+    /// none.
+    pub reserve_bytes: usize,
+    /// Opens to repair. The reserve is given back before anything is written. Where the lock table is missing or behind the log, which continues what it
     /// holds, the table is moved to where the log stands instead of keeping the log shut.
     pub recovery: bool,
 }
@@ -54,6 +58,7 @@ impl Default for Options {
             segment_bytes: 8 << 20,
             bytes_max: None,
             lock_table: None,
+            reserve_bytes: 0,
             recovery: false,
         }
     }
@@ -143,6 +148,11 @@ impl Ledger {
             publisher,
             wal,
         } = recover(&disk, origin, signer, &options)?;
+        if !options.recovery
+            && let Err(cause) = reserve::hold(&*disk, options.reserve_bytes)
+        {
+            shared.fail("disk reserve", &cause); // reading goes on
+        }
         let shared = Arc::new(shared);
         let segments = wal.segments();
         let (jobs, receiver) = mpsc::unbounded_channel();
@@ -331,8 +341,8 @@ impl Ledger {
     /// begun, such as outcomes and what waits in an outbox.
     #[must_use]
     pub fn last_error(&self) -> Option<AppendError> {
-        if let Some(cause) = self.core.shared.failure() {
-            return Some(AppendError::NotWritable { cause });
+        if let Some(failure) = self.core.shared.failure() {
+            return Some(failure);
         }
         if self.core.sender().is_none() {
             return Some(AppendError::Closed);
@@ -431,7 +441,8 @@ impl Core {
         let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
         for thread in threads.drain(..) {
             if thread.join().is_err() {
-                self.shared.fail("a ledger thread ended unexpectedly");
+                let cause = io::Error::other("ended unexpectedly");
+                self.shared.fail("a thread of the ledger", &cause);
             }
         }
     }

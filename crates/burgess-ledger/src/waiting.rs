@@ -12,6 +12,7 @@ use crate::sequencer::AppendError;
 use crate::state::Counters;
 use crate::tile::{Kind, TILE_WIDTH, TileError, TileId, read_entries};
 use std::collections::VecDeque;
+use std::io;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::{oneshot, watch};
@@ -54,7 +55,7 @@ struct Inner {
     untaken_bytes: usize,
     published: Arc<SignedCheckpoint>,
     waiters: Vec<Waiter>,
-    failure: Option<String>,
+    failure: Option<AppendError>,
     full: bool,
     /// No more entries will come.
     ended: bool,
@@ -261,14 +262,26 @@ impl Shared {
 
     // Failure.
 
-    /// Records the first failure; the ledger is read-only from here on.
-    pub(crate) fn fail(&self, cause: &str) {
+    /// Records that `what` failed, unless something did before; the ledger is read-only from here
+    /// on. Answers why.
+    pub(crate) fn fail(&self, what: &str, cause: &io::Error) -> AppendError {
+        let full = matches!(
+            cause.kind(),
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
+        );
+        let cause = format!("{what}: {cause}");
+        let failure = if full {
+            AppendError::StorageFull { cause }
+        } else {
+            AppendError::NotWritable { cause }
+        };
         let mut inner = self.lock();
-        inner.failure.get_or_insert_with(|| cause.to_owned());
+        let failure = inner.failure.get_or_insert(failure).clone();
         inner.refuse_waiters();
         drop(inner);
         self.work.notify_all();
         self.progress.notify_all();
+        failure
     }
 
     pub(crate) fn check_writable(&self) -> Result<(), AppendError> {
@@ -277,7 +290,7 @@ impl Shared {
 
     // The readers' side.
 
-    pub(crate) fn failure(&self) -> Option<String> {
+    pub(crate) fn failure(&self) -> Option<AppendError> {
         self.lock().failure.clone()
     }
 
@@ -379,12 +392,7 @@ impl Inner {
     }
 
     fn check(&self) -> Result<(), AppendError> {
-        match &self.failure {
-            Some(cause) => Err(AppendError::NotWritable {
-                cause: cause.clone(),
-            }),
-            None => Ok(()),
-        }
+        self.failure.clone().map_or(Ok(()), Err)
     }
 
     fn refuse_waiters(&mut self) {

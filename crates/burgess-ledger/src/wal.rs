@@ -11,7 +11,7 @@
 //! group before the previous one is durable, so a bad group with a good one behind it was
 //! acknowledged and has been damaged.
 
-use crate::disk::{Disk, DiskFile};
+use crate::disk::{Disk, DiskFile, fill_with_zeros};
 use crate::group::{Framed, Group};
 use crate::names::Names;
 use std::io;
@@ -189,19 +189,6 @@ impl Segments {
         self.disk.sync_folder(FOLDER)?;
         Ok((number, file))
     }
-}
-
-/// In pieces, so that a large segment takes no memory of its size.
-fn fill_with_zeros(file: &dyn DiskFile, bytes: usize) -> io::Result<()> {
-    const PIECE: usize = 1 << 20;
-    let zeros = vec![0; PIECE.min(bytes)];
-    let mut at = 0;
-    while at < bytes {
-        let piece = zeros.get(..PIECE.min(bytes - at)).unwrap_or_default();
-        file.write_at(u64::try_from(at).map_err(io::Error::other)?, piece)?;
-        at += piece.len();
-    }
-    Ok(())
 }
 
 /// The writing end. Owned by the sequencer's thread.

@@ -17,7 +17,7 @@ use burgess_gateway::ports::{self, Vault};
 use burgess_gateway::{Gateway, Parts};
 use burgess_inspect::advisories::Database;
 use burgess_inspect::dlp;
-use burgess_ledger::{Ledger, NoteSigner, Options};
+use burgess_ledger::{Ledger, LockTable, NoteSigner, Options};
 use burgess_store::{Change, PolicyBundle, RuleKind, Store, Versioned, Write};
 use burgess_trail::Trail;
 use tokio::net::TcpListener;
@@ -37,6 +37,10 @@ use crate::server::Server;
 
 /// Largest advisory archive that is read: the npm archive of OSV is some 60 MB.
 const ADVISORY_BYTES_MAX: u64 = 300_000_000;
+
+/// Disk that the ledger holds for recovery: room for some ten thousand events, and for the database
+/// to end what it is writing.
+const LEDGER_RESERVE_BYTES: usize = 16 << 20;
 
 /// The server could not start. Each cause says what to do.
 #[derive(Debug, thiserror::Error)]
@@ -76,7 +80,8 @@ pub async fn open(
             .map_err(open_error)?,
     );
     let keys = Arc::new(KeyRing::open(&config.data.join("keys"), kek).map_err(open_error)?);
-    let ledger = open_ledger(&config, &keys)?;
+    let locks = Arc::new(store.locks().await.map_err(open_error)?);
+    let ledger = open_ledger(&config, &keys, locks).await?;
     let vault: Arc<dyn Vault> = Arc::new(Subjects::new(
         Arc::clone(&store),
         Arc::clone(&keys),
@@ -224,16 +229,27 @@ fn make_folder(data: &Path) -> Result<(), StartError> {
         .map_err(|e| StartError::Open(format!("`{}` cannot be made: {e}", data.display())))
 }
 
-fn open_ledger(config: &Config, keys: &KeyRing) -> Result<Ledger, StartError> {
-    let signer = NoteSigner::from_seed(&config.origin(), *keys.ledger).map_err(open_error)?;
+async fn open_ledger(
+    config: &Config,
+    keys: &KeyRing,
+    locks: Arc<dyn LockTable>,
+) -> Result<Ledger, StartError> {
+    let origin = config.origin();
+    let signer = NoteSigner::from_seed(&origin, *keys.ledger).map_err(open_error)?;
     let folder = config.ledger_folder();
     make_folder(&folder)?;
     refuse_other_origin(config, &folder)?;
     let options = Options {
         bytes_max: config.ledger_bytes_max,
+        lock_table: Some(locks),
+        reserve_bytes: LEDGER_RESERVE_BYTES,
         ..Options::default()
     };
-    Ledger::open(&folder, &config.origin(), signer, options).map_err(open_error)
+    // Opening reads files and asks the lock table, so it may not hold up the runtime.
+    let open = move || Ledger::open(&folder, &origin, signer, options).map_err(open_error);
+    tokio::task::spawn_blocking(open)
+        .await
+        .map_err(open_error)?
 }
 
 /// A demo's folder is no server's folder, and the other way round: the origin says which it is.

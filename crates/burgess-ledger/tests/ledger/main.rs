@@ -16,6 +16,7 @@ mod outside_writes;
 mod policies;
 mod power_cuts;
 mod proofs;
+mod reserve;
 mod simulator;
 mod support;
 mod tampering;
