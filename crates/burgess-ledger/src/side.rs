@@ -182,30 +182,33 @@ fn take_number(rest: &mut &[u8]) -> Option<u64> {
     None
 }
 
+/// A file that holds these entries. `intern` numbers the names.
+pub(crate) fn encode(entries: &[SideEntry], mut intern: impl FnMut(&str) -> NameId) -> SideFile {
+    let mut file = SideFile::new();
+    for entry in entries {
+        if entry.source.is_empty() {
+            file.push_unnumbered(&entry.value);
+            continue;
+        }
+        let mut named = |name, number| Named {
+            id: intern(name),
+            name,
+            number,
+        };
+        let source = named(&entry.source, entry.source_seq);
+        let stream = named(&entry.stream, entry.sequence);
+        file.push(source, stream, &entry.value);
+    }
+    file
+}
+
 /// What must hold of a side file of any bytes: written out again it says the same. One in which a
 /// name comes up twice, or out of order, is none that was written.
 #[cfg(any(test, fuzzing))]
 pub(crate) fn check(bytes: &[u8]) {
     let Some(entries) = decode(bytes) else { return };
-    let mut file = SideFile::new();
-    let (mut sources, mut streams) = (Names::default(), Names::default());
-    for entry in &entries {
-        if entry.source.is_empty() {
-            file.push_unnumbered(&entry.value);
-            continue;
-        }
-        let source = Named {
-            id: sources.intern(&entry.source),
-            name: &entry.source,
-            number: entry.source_seq,
-        };
-        let stream = Named {
-            id: streams.intern(&entry.stream),
-            name: &entry.stream,
-            number: entry.sequence,
-        };
-        file.push(source, stream, &entry.value);
-    }
+    let mut names = Names::default();
+    let file = encode(&entries, |name| names.intern(name));
     let again = decode(file.bytes());
     let same = again.as_ref().is_some_and(|again| {
         let values = again.iter().map(|entry| &entry.value);

@@ -83,6 +83,18 @@ impl Counters {
         }
     }
 
+    /// Where the shard after this one begins: sources go on, streams start anew.
+    pub(crate) fn of_the_next_shard(&self) -> Self {
+        let mut next = Self::default();
+        for (name, count) in self.iter().filter(|(_, count)| count.source > 0) {
+            let id = next.intern(name);
+            if let Some(begun) = next.counts.get_mut(place(id)) {
+                begun.source = count.source;
+            }
+        }
+        next
+    }
+
     pub(crate) fn source(&self, name: &str) -> u64 {
         self.names.find(name).map_or(0, |id| self.count(id).source)
     }

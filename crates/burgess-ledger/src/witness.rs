@@ -174,6 +174,24 @@ pub fn claimed_origin(request: &AddCheckpoint) -> Result<&str, Refusal> {
     Ok(line)
 }
 
+/// What a witness remembers, from the note of the last checkpoint that it signed.
+///
+/// # Errors
+/// [`Refusal`]: not a checkpoint, or not by one of these logs.
+pub fn remembered(note: &str, logs: &[NoteVerifier]) -> Result<(String, Seen), Refusal> {
+    let request = AddCheckpoint {
+        old: 0,
+        proof: Vec::new(),
+        note: note.to_owned(),
+    };
+    let (_, checkpoint) = signed_by_log(&request, logs, claimed_origin(&request)?)?;
+    let seen = Seen {
+        size: checkpoint.size,
+        root: checkpoint.root,
+    };
+    Ok((checkpoint.origin, seen))
+}
+
 /// Decides on a request. `logs` are the keys of the logs that this witness looks after, `seen` is
 /// what it remembers of this one.
 ///

@@ -24,7 +24,10 @@ use crate::ambient::Ambient;
 use crate::config::Config;
 use crate::http::problem::Problem;
 use crate::identity::revoked::Revoked;
+use crate::kms::blind::Blinder;
 use crate::kms::ring::KeyRing;
+use crate::operations::trail::Reads;
+use crate::witnesses::Witnesses;
 
 /// The source of events that change no state and so pass no outbox.
 const DIRECT: &str = "console";
@@ -41,10 +44,16 @@ pub struct Server {
     pub store: Arc<Store>,
     /// The trail's truth.
     pub ledger: Ledger,
+    /// Who cosigns it.
+    pub witnesses: Witnesses,
     /// Events into the ledger and back.
     pub journal: Arc<Journal>,
     /// The searchable projection.
     pub trail: Arc<Trail>,
+    /// Tokens of personal values for it.
+    pub blinder: Blinder,
+    /// Who read what of the trail a moment ago.
+    pub reads: Reads,
     /// The policy set in force.
     pub policies: ArcSwap<PolicySet>,
     /// The rubric in force.

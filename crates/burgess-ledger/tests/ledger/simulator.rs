@@ -55,6 +55,9 @@ struct State {
     synced: BTreeSet<Sync>,
 }
 
+/// Stands for an operation of any kind.
+const ANY: &str = "";
+
 /// The one operation that fails.
 struct Fault {
     what: String,
@@ -104,8 +107,13 @@ impl State {
         let what = what();
         let nth = self.done.entry(what.clone()).or_default();
         *nth += 1;
-        match &self.fault {
-            Some(fault) if fault.what == what && fault.nth == *nth => Ok(match fault.persisted {
+        let (nth, any) = (*nth, self.operations);
+        let is_due = |fault: &&Fault| match fault.what.as_str() {
+            ANY => fault.nth == any,
+            kind => kind == what && fault.nth == nth,
+        };
+        match self.fault.as_ref().filter(is_due) {
+            Some(fault) => Ok(match fault.persisted {
                 true => Effect::FailButPersist,
                 false => Effect::Fail,
             }),
@@ -296,6 +304,18 @@ impl Simulator {
         let mut state = self.lock();
         state.power_until = None;
         state.renames_left = None;
+    }
+
+    /// The `nth` operation from now fails, whatever it is, with or without its effect.
+    pub fn fail_at(&self, nth: u64, persisted: bool) {
+        let mut state = self.lock();
+        let nth = nth + state.operations;
+        let what = ANY.to_owned();
+        state.fault = Some(Fault {
+            what,
+            nth,
+            persisted,
+        });
     }
 
     /// The `nth` operation from now that is `what` fails, with or without its effect.

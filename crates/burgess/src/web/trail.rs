@@ -14,7 +14,7 @@ use burgess_core::data::Classification;
 use burgess_core::id::AppId;
 use burgess_core::policy::action::{ExportTrail, ReadTrail};
 use burgess_core::policy::facts::{NoContext, Organisation};
-use burgess_trail::{Query as TrailQuery, Row};
+use burgess_trail::Row;
 use futures_util::stream;
 
 use super::frame::Frame;
@@ -118,9 +118,10 @@ struct TrailPage {
 fn proof_line(server: &Server) -> String {
     let checkpoint = server.ledger.checkpoint();
     format!(
-        "{} events are under the signed checkpoint of {}; not witnessed, the operator could rewrite history.",
+        "{} events are under the signed checkpoint of {}; {}.",
         checkpoint.checkpoint.size,
-        server.ledger.origin()
+        server.ledger.origin(),
+        server.witnesses.sentence(&server.ledger)
     )
 }
 
@@ -201,7 +202,7 @@ async fn search(
     Query(narrow): Query<Narrow>,
 ) -> Result<Response, Problem> {
     crate::jobs::project::project(&server).await?;
-    let found = trail::search(&server, &caller, &narrow.query()?).await?;
+    let found = trail::search(&server, &caller, &narrow.asked()?).await?;
     let closed = if trail::may_open(&server, &caller) {
         ""
     } else {
@@ -238,7 +239,7 @@ async fn csv(
     Signed(caller): Signed,
     Query(narrow): Query<Narrow>,
 ) -> Result<Response, Problem> {
-    events::export(&server, &caller, &narrow.query()?, "csv").await
+    events::export(&server, &caller, &narrow, "csv").await
 }
 
 async fn jsonl(
@@ -246,7 +247,7 @@ async fn jsonl(
     Signed(caller): Signed,
     Query(narrow): Query<Narrow>,
 ) -> Result<Response, Problem> {
-    events::export(&server, &caller, &narrow.query()?, "jsonl").await
+    events::export(&server, &caller, &narrow, "jsonl").await
 }
 
 #[derive(Template)]
@@ -273,13 +274,12 @@ async fn one(
     crate::jobs::project::project(&server).await?;
     let row = trail::one(&server, &caller, &id).await?;
     let line = event_row(&server, &row);
-    let around = TrailQuery {
+    let around = trail::Asked {
         app: Some(row.event.app_id.to_string()),
-        after: Some(row.index.saturating_add(6)),
         limit: 11,
-        ..TrailQuery::default()
+        ..trail::Asked::default()
     };
-    let neighbours = trail::search(&server, &caller, &around).await?.rows;
+    let neighbours = trail::look(&server, &caller, &around).await?.rows;
     let neighbours = neighbours
         .iter()
         .filter(|n| n.index != row.index)
@@ -295,14 +295,15 @@ async fn one(
         facts: facts(&row),
         neighbours,
         proof_line: format!(
-            "Leaf {} of {}, {}; not witnessed.",
+            "Leaf {} of {}, {}; {}.",
             row.index,
             row.shard,
             if covered {
                 "under the signed checkpoint"
             } else {
                 "durable, and under the next checkpoint in a moment"
-            }
+            },
+            server.witnesses.sentence(&server.ledger)
         ),
         verify: trail::verify_line(&server, &id),
         vkey: server.ledger.vkey().to_owned(),
