@@ -51,6 +51,8 @@ pub async fn run(
             })
             .collect(),
         ledger_bytes_max: None,
+        archive: crate::outlets::Archive::default(),
+        syslog: Vec::new(),
         demo: true,
     };
     let doors = serve::bind(&mut config).await?;

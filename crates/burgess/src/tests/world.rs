@@ -109,6 +109,8 @@ fn config(folder: &TempDir, demo: bool) -> Config {
         kek_file: (!demo).then(|| folder.path().join("kek")),
         connectors: Vec::new(),
         ledger_bytes_max: None,
+        archive: crate::outlets::Archive::default(),
+        syslog: Vec::new(),
         demo,
     }
 }
