@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use crate::outlets::{self, OutletError};
+
 /// The console's address when none is given.
 pub const LISTEN: &str = "127.0.0.1:8080";
 /// The gateway's address when none is given.
@@ -31,6 +33,10 @@ pub struct Config {
     pub ledger_bytes_max: Option<u64>,
     /// The policy file that names the ledger's witnesses, if there are any.
     pub witness_policy: Option<PathBuf>,
+    /// Whether and where sealed days are archived.
+    pub archive: outlets::Archive,
+    /// Who gets the trail as syslog.
+    pub syslog: Vec<outlets::Syslog>,
     /// Whether this is the demo.
     pub demo: bool,
     /// Whether the ledger is opened to be repaired; `burgess recover` alone says so.
@@ -63,6 +69,10 @@ struct File {
     connector: Vec<ConnectorHost>,
     #[serde(default)]
     witness: WitnessSection,
+    #[serde(default)]
+    archive: outlets::Archive,
+    #[serde(default)]
+    syslog: Vec<outlets::Syslog>,
 }
 
 /// `[witness]`
@@ -127,6 +137,9 @@ pub enum ConfigError {
         /// What was given.
         base_url: String,
     },
+    /// An archive or a receiver that cannot be.
+    #[error(transparent)]
+    Outlet(#[from] OutletError),
     /// Not a name.
     #[error("`{0}` is not an organisation's name: use 1 to 40 of a-z, 0-9, - and .")]
     Organisation(String),
@@ -174,6 +187,7 @@ impl Config {
         for host in &file.connector {
             check_base_url(host)?;
         }
+        outlets::check(&file.archive, &file.syslog)?;
         let from_credentials =
             || environment("CREDENTIALS_DIRECTORY").map(|d| Path::new(&d).join("burgess-kek"));
         let kek_file = flags
@@ -194,6 +208,8 @@ impl Config {
             connectors: file.connector,
             ledger_bytes_max: file.ledger_bytes_max,
             witness_policy: file.witness.policy,
+            archive: file.archive,
+            syslog: file.syslog,
             demo: false,
             recovery: false,
         })
@@ -211,6 +227,11 @@ impl Config {
     /// The ledger's folder: one shard, `main`.
     pub fn ledger_folder(&self) -> PathBuf {
         self.data.join("ledger").join("main")
+    }
+
+    /// The archive's folder for that shard.
+    pub fn archive_folder(&self) -> PathBuf {
+        self.data.join("archive").join("main")
     }
 
     /// The issuer of access tokens.

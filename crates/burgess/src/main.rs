@@ -11,10 +11,12 @@ mod identity;
 mod jobs;
 mod kms;
 mod operations;
+mod outlets;
 mod serve;
 mod server;
 #[cfg(test)]
 mod tests;
+mod tls;
 mod web;
 mod witness;
 mod witnesses;

@@ -138,6 +138,7 @@ pub async fn open(
         counted_from: OnceLock::new(),
         drafts: crate::web::Drafts::default(),
         draining: Mutex::new(()),
+        archiving: Mutex::new(()),
         projecting: Mutex::new(()),
         projected: Notify::new(),
     });
@@ -412,16 +413,21 @@ pub async fn run(
     doors: Doors,
     stop: watch::Receiver<bool>,
 ) -> Result<(), StartError> {
-    let jobs = [
+    let mut jobs = vec![
         tokio::spawn(jobs::ticker::snapshots(Arc::clone(&server))),
         tokio::spawn(jobs::ticker::clockwork(Arc::clone(&server))),
         tokio::spawn(jobs::ticker::outbox(Arc::clone(&server))),
         tokio::spawn(jobs::witness::follow(Arc::clone(&server))),
+        tokio::spawn(jobs::archive::follow(Arc::clone(&server))),
         tokio::spawn({
             let server = Arc::clone(&server);
             async move { jobs::project::follow(&server).await }
         }),
     ];
+    for receiver in server.config.syslog.clone() {
+        let (server, pace) = (Arc::clone(&server), jobs::syslog::Pace::default());
+        jobs.push(tokio::spawn(jobs::syslog::follow(server, receiver, pace)));
+    }
     let app = http::router(Arc::clone(&server)).into_make_service_with_connect_info::<SocketAddr>();
     let console = axum::serve(doors.console, app).with_graceful_shutdown(stopped(stop.clone()));
     let gateway = burgess_gateway::serve(

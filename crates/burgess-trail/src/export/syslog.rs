@@ -10,6 +10,7 @@ use std::fmt::Write as _;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use burgess_core::audit::{Event, Outcome};
+use burgess_core::digest::Digest;
 use burgess_core::time::Timestamp;
 use burgess_ledger::SignedCheckpoint;
 use serde_json::Value;
@@ -41,6 +42,19 @@ pub fn event(row: &Row, personal: bool) -> String {
         message.push_str(&element("personal", &closed(event)));
     }
     message.push_str(&text(&sentence(event)));
+    message
+}
+
+/// An entry that is no event: where it stands, so that nothing is missing from the stream.
+pub fn other(origin: &str, index: u64, leaf_hash: &Digest, now: Timestamp) -> String {
+    let params = [
+        ("origin", Some(origin.to_owned())),
+        ("index", Some(index.to_string())),
+        ("leafHash", Some(leaf_hash.to_string())),
+    ];
+    let mut message = head(6, now, "entry");
+    message.push_str(&element("burgess", &params));
+    message.push_str(&text("an entry that is no event"));
     message
 }
 

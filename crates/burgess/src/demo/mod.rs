@@ -52,6 +52,8 @@ pub async fn run(
             .collect(),
         ledger_bytes_max: None,
         witness_policy: None,
+        archive: crate::outlets::Archive::default(),
+        syslog: Vec::new(),
         demo: true,
         recovery: false,
     };

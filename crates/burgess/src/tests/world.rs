@@ -110,6 +110,8 @@ fn config(folder: &TempDir, demo: bool) -> Config {
         connectors: Vec::new(),
         ledger_bytes_max: None,
         witness_policy: None,
+        archive: crate::outlets::Archive::default(),
+        syslog: Vec::new(),
         demo,
         recovery: false,
     }
