@@ -31,6 +31,8 @@ pub struct Config {
     pub ledger_bytes_max: Option<u64>,
     /// The policy file that names the ledger's witnesses, if there are any.
     pub witness_policy: Option<PathBuf>,
+    /// The time stamping authority that stamps checkpoints, if there is one.
+    pub timestamp_url: Option<String>,
     /// Whether this is the demo.
     pub demo: bool,
 }
@@ -61,6 +63,15 @@ struct File {
     connector: Vec<ConnectorHost>,
     #[serde(default)]
     witness: WitnessSection,
+    #[serde(default)]
+    timestamp: TimestampSection,
+}
+
+/// `[timestamp]`
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TimestampSection {
+    url: Option<String>,
 }
 
 /// `[witness]`
@@ -125,6 +136,14 @@ pub enum ConfigError {
         /// What was given.
         base_url: String,
     },
+    /// A service's address is not safe.
+    #[error("[{section}]: `{url}` must begin with https://, or with http:// to 127.0.0.1")]
+    Service {
+        /// The section of the file.
+        section: String,
+        /// What was given.
+        url: String,
+    },
     /// Not a name.
     #[error("`{0}` is not an organisation's name: use 1 to 40 of a-z, 0-9, - and .")]
     Organisation(String),
@@ -172,6 +191,9 @@ impl Config {
         for host in &file.connector {
             check_base_url(host)?;
         }
+        if let Some(url) = &file.timestamp.url {
+            check_service_url("timestamp", url)?;
+        }
         let from_credentials =
             || environment("CREDENTIALS_DIRECTORY").map(|d| Path::new(&d).join("burgess-kek"));
         let kek_file = flags
@@ -192,6 +214,7 @@ impl Config {
             connectors: file.connector,
             ledger_bytes_max: file.ledger_bytes_max,
             witness_policy: file.witness.policy,
+            timestamp_url: file.timestamp.url,
             demo: false,
         })
     }
@@ -242,6 +265,19 @@ pub fn address(text: &str) -> Result<SocketAddr, ConfigError> {
     } else {
         Err(ConfigError::Outside(address))
     }
+}
+
+/// The same for a service of ours, by the name of its section.
+fn check_service_url(section: &str, url: &str) -> Result<(), ConfigError> {
+    let host = ConnectorHost {
+        id: section.to_owned(),
+        environment: String::new(),
+        base_url: url.to_owned(),
+    };
+    check_base_url(&host).map_err(|_| ConfigError::Service {
+        section: section.to_owned(),
+        url: url.to_owned(),
+    })
 }
 
 /// Plain HTTP only to this machine (R80).

@@ -11,10 +11,12 @@ mod identity;
 mod jobs;
 mod kms;
 mod operations;
+mod outward;
 mod serve;
 mod server;
 #[cfg(test)]
 mod tests;
+mod timestamp;
 mod web;
 mod witness;
 mod witnesses;

@@ -40,6 +40,8 @@ pub enum Ask {
         /// Their unit.
         unit: String,
     },
+    /// A time stamp on the newest checkpoint.
+    Timestamp,
     /// A connector's secret.
     Secret {
         /// Which connector.
@@ -83,6 +85,9 @@ async fn answer(server: &Server, ask: Ask) -> Result<String, String> {
                 server.config.listen
             ))
         }
+        Ask::Timestamp => crate::jobs::timestamp::stamp(server)
+            .await
+            .map(|stamped| stamped.to_string()),
         Ask::Secret {
             connector,
             environment,

@@ -52,6 +52,7 @@ pub async fn run(
             .collect(),
         ledger_bytes_max: None,
         witness_policy: None,
+        timestamp_url: None,
         demo: true,
     };
     let doors = serve::bind(&mut config).await?;

@@ -6,4 +6,5 @@ pub mod interrupted;
 pub mod project;
 pub mod snapshot;
 pub mod ticker;
+pub mod timestamp;
 pub mod witness;

@@ -110,6 +110,7 @@ fn config(folder: &TempDir, demo: bool) -> Config {
         connectors: Vec::new(),
         ledger_bytes_max: None,
         witness_policy: None,
+        timestamp_url: None,
         demo,
     }
 }
