@@ -12,10 +12,12 @@ mod jobs;
 mod kms;
 mod operations;
 mod outlets;
+mod outward;
 mod serve;
 mod server;
 #[cfg(test)]
 mod tests;
+mod timestamp;
 mod tls;
 mod web;
 mod witness;

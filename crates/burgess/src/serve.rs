@@ -419,6 +419,7 @@ pub async fn run(
         tokio::spawn(jobs::ticker::outbox(Arc::clone(&server))),
         tokio::spawn(jobs::witness::follow(Arc::clone(&server))),
         tokio::spawn(jobs::archive::follow(Arc::clone(&server))),
+        tokio::spawn(jobs::timestamp::follow(Arc::clone(&server))),
         tokio::spawn({
             let server = Arc::clone(&server);
             async move { jobs::project::follow(&server).await }

@@ -41,6 +41,8 @@ pub enum Ask {
         /// Their unit.
         unit: String,
     },
+    /// A time stamp on the newest checkpoint.
+    Timestamp,
     /// A connector's secret.
     Secret {
         /// Which connector.
@@ -84,6 +86,9 @@ async fn answer(server: &Server, ask: Ask) -> Result<String, String> {
                 server.config.listen
             ))
         }
+        Ask::Timestamp => crate::jobs::timestamp::stamp(server)
+            .await
+            .map(|stamped| stamped.to_string()),
         Ask::Secret {
             connector,
             environment,

@@ -108,6 +108,12 @@ pub enum Verb {
         #[arg(long, value_name = "FILE")]
         key_file: Option<PathBuf>,
     },
+    /// Have the newest checkpoint stamped by the configured time stamping authority (RFC 3161)
+    Timestamp {
+        /// Where the server lives
+        #[command(flatten)]
+        place: Place,
+    },
     /// Print a one-time sign-in link for somebody, on the machine itself
     Invite {
         /// Their e-mail address

@@ -77,6 +77,7 @@ fn dispatch(verb: Verb) -> Outcome {
             name,
             key_file,
         })),
+        Verb::Timestamp { place } => wait(timestamp(place)),
         Verb::Invite {
             email,
             role,
@@ -188,6 +189,15 @@ async fn up(place: Place) -> Outcome {
     listening.abort();
     ended?;
     say("stopped\n");
+    Ok(true)
+}
+
+async fn timestamp(place: Place) -> Outcome {
+    let config = config(&place)?;
+    say(&format!(
+        "{}\n",
+        host::ask(&config, host::Ask::Timestamp).await?
+    ));
     Ok(true)
 }
 

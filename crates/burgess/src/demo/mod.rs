@@ -54,6 +54,7 @@ pub async fn run(
         witness_policy: None,
         archive: crate::outlets::Archive::default(),
         syslog: Vec::new(),
+        timestamp_url: None,
         demo: true,
         recovery: false,
     };

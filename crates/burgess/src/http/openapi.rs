@@ -211,7 +211,15 @@ pub const OPERATIONS: &[Operation] = &[
         "/ledger/main/checkpoint",
         "the signed checkpoint (C2SP tlog-checkpoint)",
     ),
-    open("/ledger/main/vkey", "the ledger's verifier key"),
+    open("/ledger/main/vkey", "the ledger's Ed25519 verifier key"),
+    open(
+        "/ledger/main/vkeys",
+        "every verifier key of the ledger, one a line",
+    ),
+    open(
+        "/ledger/main/witnessed",
+        "the newest checkpoint that a quorum of witnesses cosigned",
+    ),
     open("/ledger/main/tile/{path}", "a tile (C2SP tlog-tiles)"),
 ];
 

@@ -8,4 +8,5 @@ pub mod project;
 pub mod snapshot;
 pub mod syslog;
 pub mod ticker;
+pub mod timestamp;
 pub mod witness;

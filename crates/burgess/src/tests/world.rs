@@ -112,6 +112,7 @@ fn config(folder: &TempDir, demo: bool) -> Config {
         witness_policy: None,
         archive: crate::outlets::Archive::default(),
         syslog: Vec::new(),
+        timestamp_url: None,
         demo,
         recovery: false,
     }
