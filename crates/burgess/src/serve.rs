@@ -17,8 +17,8 @@ use burgess_gateway::ports::{self, Vault};
 use burgess_gateway::{Gateway, Parts};
 use burgess_inspect::advisories::Database;
 use burgess_inspect::dlp;
-use burgess_ledger::shards::MAIN;
-use burgess_ledger::{LockTable, NoteSigner, Options, Shards};
+use burgess_ledger::shards::{MAIN, ShardsError};
+use burgess_ledger::{LockTable, NoteSigner, OpenError, Options, Shards};
 use burgess_store::{Change, PolicyBundle, RuleKind, Store, Versioned, Write};
 use burgess_trail::Trail;
 use tokio::net::TcpListener;
@@ -152,6 +152,7 @@ pub async fn open(
         counted_from: OnceLock::new(),
         drafts: crate::web::Drafts::default(),
         draining: Mutex::new(()),
+        archiving: Mutex::new(()),
         projecting: Mutex::new(()),
         projected: Notify::new(),
     });
@@ -292,6 +293,7 @@ async fn open_shards(
         bytes_max: config.ledger_bytes_max,
         lock_table: Some(locks),
         reserve_bytes: LEDGER_RESERVE_BYTES,
+        recovery: config.recovery,
         ..Options::default()
     };
     let ring = Arc::clone(keys);
@@ -305,11 +307,24 @@ async fn open_shards(
     // Opening reads files and asks the lock table, so it may not hold up the runtime.
     let open = move || {
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
-        Shards::open(&folder, &origin, &names, options, Arc::new(signer)).map_err(open_error)
+        Shards::open(&folder, &origin, &names, options, Arc::new(signer)).map_err(ledger_error)
     };
     tokio::task::spawn_blocking(open)
         .await
         .map_err(open_error)?
+}
+
+/// What can be repaired names the verb that does it.
+fn ledger_error(error: ShardsError) -> StartError {
+    match &error {
+        ShardsError::Open {
+            cause: OpenError::LockMissing { .. } | OpenError::LockBehind { .. },
+            ..
+        } => StartError::Open(format!(
+            "{error}: if you have just restored a backup, run `burgess recover`"
+        )),
+        _ => open_error(error),
+    }
 }
 
 /// A demo's folder is no server's folder, and the other way round: the origin says which it is.
@@ -437,16 +452,22 @@ pub async fn run(
     doors: Doors,
     stop: watch::Receiver<bool>,
 ) -> Result<(), StartError> {
-    let jobs = [
+    let mut jobs = vec![
         tokio::spawn(jobs::ticker::snapshots(Arc::clone(&server))),
         tokio::spawn(jobs::ticker::clockwork(Arc::clone(&server))),
         tokio::spawn(jobs::ticker::outbox(Arc::clone(&server))),
         tokio::spawn(jobs::witness::follow(Arc::clone(&server))),
+        tokio::spawn(jobs::archive::follow(Arc::clone(&server))),
+        tokio::spawn(jobs::timestamp::follow(Arc::clone(&server))),
         tokio::spawn({
             let server = Arc::clone(&server);
             async move { jobs::project::follow(&server).await }
         }),
     ];
+    for receiver in server.config.syslog.clone() {
+        let (server, pace) = (Arc::clone(&server), jobs::syslog::Pace::default());
+        jobs.push(tokio::spawn(jobs::syslog::follow(server, receiver, pace)));
+    }
     let app = http::router(Arc::clone(&server)).into_make_service_with_connect_info::<SocketAddr>();
     let console = axum::serve(doors.console, app).with_graceful_shutdown(stopped(stop.clone()));
     let gateway = burgess_gateway::serve(

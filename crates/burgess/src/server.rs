@@ -82,6 +82,8 @@ pub struct Server {
     pub drafts: crate::web::Drafts,
     /// One drainer at a time.
     pub draining: Mutex<()>,
+    /// One archivist at a time.
+    pub archiving: Mutex<()>,
     /// One projector at a time.
     pub projecting: Mutex<()>,
     /// Told when events were projected: wakes open trail pages.

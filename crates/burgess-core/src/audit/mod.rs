@@ -6,6 +6,9 @@
 
 mod canonical;
 mod field;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod leaf;
 mod opening;
 mod replay;

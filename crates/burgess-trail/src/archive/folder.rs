@@ -197,6 +197,17 @@ impl Folder {
         })
     }
 
+    /// Notes that the file's event is in the ledger.
+    ///
+    /// # Errors
+    /// [`ArchiveError`].
+    pub fn recorded(&mut self, first: u64) -> Result<(), ArchiveError> {
+        self.change(first, |manifest| {
+            manifest.recorded = true;
+            Ok(())
+        })
+    }
+
     /// Takes the sealed values of the entries given out of the local files, and answers how many
     /// they had. Blocks for file access.
     ///

@@ -40,6 +40,9 @@ pub struct Manifest {
     pub checkpoint: String,
     /// Sealed values that were taken out since, by erasure.
     pub erased: u64,
+    /// Whether its event is in the ledger.
+    #[serde(default)]
+    pub recorded: bool,
     /// Where a copy lies; none while there is only the local file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bucket: Option<String>,
@@ -112,6 +115,7 @@ impl Manifest {
             digest,
             checkpoint: head.checkpoint,
             erased: 0,
+            recorded: false,
             bucket: None,
         })
     }

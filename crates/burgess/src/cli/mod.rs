@@ -108,6 +108,12 @@ pub enum Verb {
         #[arg(long, value_name = "FILE")]
         key_file: Option<PathBuf>,
     },
+    /// Have the newest checkpoint stamped by the configured time stamping authority (RFC 3161)
+    Timestamp {
+        /// Where the server lives
+        #[command(flatten)]
+        place: Place,
+    },
     /// Print a one-time sign-in link for somebody, on the machine itself
     Invite {
         /// Their e-mail address
@@ -143,6 +149,16 @@ pub enum Verb {
     Keygen {
         /// The file to write, outside the data folder
         path: PathBuf,
+    },
+    /// Repair the ledger of a stopped server: after a full disk, or a restored backup
+    ///
+    /// Gives the ledger's disk reserve back to the file system, and moves the lock table to where
+    /// the ledger stands if the ledger continues what the table holds. The repair becomes an event.
+    /// Nothing is served; start the server afterwards.
+    Recover {
+        /// Where the server lives
+        #[command(flatten)]
+        place: Place,
     },
     /// What is missing or unsafe, each with its fix
     Doctor {

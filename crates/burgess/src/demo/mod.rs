@@ -54,7 +54,11 @@ pub async fn run(
         ledger_classes: Vec::new(),
         erasure_by_two: false,
         witness_policy: None,
+        archive: crate::outlets::Archive::default(),
+        syslog: Vec::new(),
+        timestamp_url: None,
         demo: true,
+        recovery: false,
     };
     let doors = serve::bind(&mut config).await?;
     let stop = serve::stop_on_signals();

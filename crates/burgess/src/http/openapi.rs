@@ -241,7 +241,15 @@ pub const OPERATIONS: &[Operation] = &[
         "/ledger/{shard}/checkpoint",
         "the signed checkpoint (C2SP tlog-checkpoint)",
     ),
-    open("/ledger/{shard}/vkey", "the ledger's verifier key"),
+    open("/ledger/{shard}/vkey", "the ledger's Ed25519 verifier key"),
+    open(
+        "/ledger/{shard}/vkeys",
+        "every verifier key of the ledger, one a line",
+    ),
+    open(
+        "/ledger/{shard}/witnessed",
+        "the newest checkpoint that a quorum of witnesses cosigned",
+    ),
     open("/ledger/{shard}/tile/{path}", "a tile (C2SP tlog-tiles)"),
 ];
 

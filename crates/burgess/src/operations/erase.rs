@@ -430,6 +430,8 @@ async fn sweep(
             entries += done.await.map_err(|e| Problem::internal(&e))??;
         }
     }
+    let theirs = move |sealed: &[u8]| without(sealed, &[alias]).is_some();
+    crate::jobs::archive::blank(server, theirs).await?;
     crate::jobs::project::forget(server, indexed).await?;
     server.store.note_swept(alias).await.map_err(internal)?;
     Ok(entries)

@@ -15,6 +15,7 @@ pub mod hold;
 pub mod intake;
 pub mod people;
 pub mod promote;
+pub mod recover;
 pub mod report;
 pub mod retention;
 pub mod retire;

@@ -476,6 +476,9 @@ async fn prune_due(server: &Server, shard: &Shard, now: Timestamp) -> Result<(),
     if !due {
         return Ok(());
     }
+    if !crate::jobs::archive::is_complete(server, shard).await? {
+        return Ok(()); // the archive first
+    }
     let held = holds_on(server, shard).await?;
     let facts = DisposalFacts {
         held: !held.is_empty(),

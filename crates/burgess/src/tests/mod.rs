@@ -2,6 +2,7 @@
 //! can be moved. Nothing is replaced but the clock; the binary itself is tested elsewhere.
 
 mod approvals;
+mod archive;
 mod checklist;
 mod clockwork;
 mod gates;
@@ -11,5 +12,6 @@ mod pages;
 mod replay;
 mod routes;
 mod secrets;
+mod stream;
 mod trail;
 mod world;

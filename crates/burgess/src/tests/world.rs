@@ -112,7 +112,11 @@ fn config(folder: &TempDir, demo: bool) -> Config {
         ledger_classes: Vec::new(),
         erasure_by_two: false,
         witness_policy: None,
+        archive: crate::outlets::Archive::default(),
+        syslog: Vec::new(),
+        timestamp_url: None,
         demo,
+        recovery: false,
     }
 }
 
@@ -143,11 +147,11 @@ impl World {
 
     /// Closes the server and opens it again on the same folder.
     pub(super) async fn again(self) -> Self {
-        self.again_after(|| {}).await
+        self.again_after(|_| {}).await
     }
 
     /// The same, with something done to the folder meanwhile.
-    pub(super) async fn again_after(self, meanwhile: impl FnOnce()) -> Self {
+    pub(super) async fn again_after(self, meanwhile: impl FnOnce(&mut Config)) -> Self {
         let Self {
             server,
             router,
@@ -158,9 +162,9 @@ impl World {
         server.shards.close();
         server.trail.close().await;
         server.store.close().await;
-        let (config, now) = (server.config.clone(), server.ambient.now());
+        let (mut config, now) = (server.config.clone(), server.ambient.now());
         drop(server);
-        meanwhile();
+        meanwhile(&mut config);
         let server = serve::open(config, Key::new([7; 32]), Span::days(0))
             .await
             .unwrap();

@@ -176,8 +176,10 @@ fn proof_line(server: &Server, row: &Row) -> String {
         ProofState::Durable => "durable, and under the next checkpoint in a moment",
     };
     format!(
-        "Leaf {} of {}, {state}; not witnessed.",
-        row.index, row.shard
+        "Leaf {} of {}, {state}; {}.",
+        row.index,
+        row.shard,
+        server.witnesses.sentence(&server.ledger())
     )
 }
 
