@@ -3,7 +3,7 @@
 use crate::simulator::Simulator;
 use crate::support::{ORIGIN, draft, open, options, signer};
 use burgess_ledger::tree::leaf_hash;
-use burgess_ledger::{AppendError, Batch, Draft, Ledger, Options, Part, Piece};
+use burgess_ledger::{AppendError, Batch, Draft, Ledger, Part, Piece};
 use proptest::prelude::*;
 use std::sync::Arc;
 
@@ -195,7 +195,7 @@ proptest! {
             ledger.publish_blocking().unwrap();
         }
         drop(ledger);
-        let ledger = Ledger::open_on(Arc::new(disk), ORIGIN, signer(), Options::default()).unwrap();
+        let ledger = Ledger::open_on(Arc::new(disk), ORIGIN, signer(), options()).unwrap();
         for (receipt, (leaf, side)) in receipts.iter().zip(&expected) {
             prop_assert_eq!(&ledger.entry(receipt.index).unwrap(), leaf);
             prop_assert_eq!(&ledger.side(receipt.index).unwrap(), side);
