@@ -30,6 +30,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub(crate) struct Publisher {
+    disk: Arc<dyn Disk>,
     signer: NoteSigner,
     installer: Installer,
     edge: Edge,
@@ -55,6 +56,7 @@ impl Publisher {
         })?;
         let edge = Edge::read(&*disk, size, &mut counters)?;
         Ok(Self {
+            disk,
             signer,
             installer,
             edge,
