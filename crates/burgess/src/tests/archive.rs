@@ -5,7 +5,7 @@
 )]
 
 use std::io::{BufRead as _, BufReader};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use burgess_core::time::Span;
@@ -102,15 +102,6 @@ impl Drop for Moto {
     }
 }
 
-const SERVE: &str = "
-import sys
-from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
-from werkzeug.serving import make_server
-server = make_server('127.0.0.1', 0, DomainDispatcherApplication(create_backend_app, service='s3'), threaded=True)
-print(server.server_port, flush=True)
-server.serve_forever()
-";
-
 impl Moto {
     fn start() -> Option<Self> {
         let python = std::env::var("BURGESS_PYTHON").unwrap_or_else(|_| "python3".to_owned());
@@ -124,7 +115,8 @@ impl Moto {
             return None;
         }
         let mut child = Command::new(&python)
-            .args(["-c", SERVE])
+            .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/python/s3_server.py"))
+            .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
