@@ -12,12 +12,16 @@ mod jobs;
 mod kms;
 mod operations;
 mod outlets;
+mod outward;
 mod serve;
 mod server;
 #[cfg(test)]
 mod tests;
+mod timestamp;
 mod tls;
 mod web;
+mod witness;
+mod witnesses;
 
 use std::process::ExitCode;
 

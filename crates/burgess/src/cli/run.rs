@@ -64,6 +64,20 @@ fn dispatch(verb: Verb) -> Outcome {
             gateway,
         } => wait(crate::demo::run(data, listen, gateway)),
         Verb::Up { place } => wait(up(place)),
+        Verb::Witness {
+            state,
+            logs,
+            listen,
+            name,
+            key_file,
+        } => wait(crate::witness::run(crate::witness::Start {
+            state,
+            logs,
+            listen,
+            name,
+            key_file,
+        })),
+        Verb::Timestamp { place } => wait(timestamp(place)),
         Verb::Invite {
             email,
             role,
@@ -98,6 +112,7 @@ fn dispatch(verb: Verb) -> Outcome {
             clap_mangen::Man::new(Cli::command()).render(&mut std::io::stdout())?;
             Ok(true)
         }
+        Verb::Recover { place } => wait(host::recover(place)),
         Verb::Doctor { place, printing } => host::doctor(&place, printing.format),
         Verb::Advisories(verb) => host::advisories(verb),
         verb @ (Verb::Inspect { .. }
@@ -174,6 +189,15 @@ async fn up(place: Place) -> Outcome {
     listening.abort();
     ended?;
     say("stopped\n");
+    Ok(true)
+}
+
+async fn timestamp(place: Place) -> Outcome {
+    let config = config(&place)?;
+    say(&format!(
+        "{}\n",
+        host::ask(&config, host::Ask::Timestamp).await?
+    ));
     Ok(true)
 }
 

@@ -1,4 +1,5 @@
-//! What runs by itself: the outbox drainer, the projection, the gateway's snapshot, the clockwork.
+//! What runs by itself: the outbox drainer, the projection, the gateway's snapshot, the clockwork,
+//! the witnesses.
 
 pub mod archive;
 pub mod drain;
@@ -7,3 +8,5 @@ pub mod project;
 pub mod snapshot;
 pub mod syslog;
 pub mod ticker;
+pub mod timestamp;
+pub mod witness;

@@ -12,4 +12,5 @@ mod replay;
 mod routes;
 mod secrets;
 mod stream;
+mod trail;
 mod world;

@@ -109,9 +109,12 @@ fn config(folder: &TempDir, demo: bool) -> Config {
         kek_file: (!demo).then(|| folder.path().join("kek")),
         connectors: Vec::new(),
         ledger_bytes_max: None,
+        witness_policy: None,
         archive: crate::outlets::Archive::default(),
         syslog: Vec::new(),
+        timestamp_url: None,
         demo,
+        recovery: false,
     }
 }
 

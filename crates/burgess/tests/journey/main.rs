@@ -10,5 +10,8 @@ mod crm;
 mod house;
 mod office;
 mod sample;
+mod stamps;
 mod walk;
+mod watcher;
 mod whole;
+mod witnesses;
