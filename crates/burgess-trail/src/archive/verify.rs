@@ -5,10 +5,11 @@
 
 use std::path::Path;
 
-use burgess_ledger::tree::{empty_root, leaf_hash, node_hash};
-use burgess_ledger::{Hash, NoteVerifier, SignedCheckpoint};
+use burgess_ledger::tree::leaf_hash;
+use burgess_ledger::{NoteVerifier, SignedCheckpoint};
 
 use super::file::Reader;
+use super::frontier::Frontier;
 use super::{ArchiveError, Folder, Head, read};
 
 /// What was found to hold.
@@ -42,7 +43,7 @@ pub fn verify(path: &Path) -> Result<Verified, ArchiveError> {
     })
 }
 
-/// Checks all files of a shard from its first entry on: digests, order, leaf hashes, and that each
+/// Checks all files of a shard that retention has left: digests, order, leaf hashes, and that each
 /// file's checkpoint is signed by `key` over exactly these leaves. Blocks for file access.
 ///
 /// # Errors
@@ -58,6 +59,11 @@ pub fn verify_all(path: &Path, key: &NoteVerifier) -> Result<Verified, ArchiveEr
     };
     for manifest in folder.files() {
         let file = path.join(&manifest.file);
+        if manifest.pruned {
+            // Taken on trust only until the next root, which it has to lead to.
+            tree = Frontier::of(&manifest.roots);
+            continue;
+        }
         if !file.exists() {
             // It lies in a bucket: fetch it to check it.
             return Err(ArchiveError::Missing(file));
@@ -85,7 +91,11 @@ pub fn verify_all(path: &Path, key: &NoteVerifier) -> Result<Verified, ArchiveEr
 }
 
 /// Hashes every leaf; answers how many there are and how many have a sealed value.
-fn walk(reader: &Reader, path: &Path, tree: &mut Frontier) -> Result<(u64, u64), ArchiveError> {
+pub(super) fn walk(
+    reader: &Reader,
+    path: &Path,
+    tree: &mut Frontier,
+) -> Result<(u64, u64), ArchiveError> {
     let head = &reader.head;
     let (mut expected, mut sealed) = (head.first, 0);
     for group in reader.groups() {
@@ -113,26 +123,4 @@ fn walk(reader: &Reader, path: &Path, tree: &mut Frontier) -> Result<(u64, u64),
         return Err(ArchiveError::damaged(path, what));
     }
     Ok((expected - head.first, sealed))
-}
-
-/// The roots of the perfect subtrees at the right edge, the largest first: all that it takes to go
-/// on and to know the root of RFC 6962 at any size.
-#[derive(Default)]
-struct Frontier(Vec<(u32, Hash)>);
-
-impl Frontier {
-    fn push(&mut self, leaf: Hash) {
-        let (mut height, mut hash) = (0, leaf);
-        while let Some((_, left)) = self.0.pop_if(|(like, _)| *like == height) {
-            hash = node_hash(&left, &hash);
-            height += 1;
-        }
-        self.0.push((height, hash));
-    }
-
-    fn root(&self) -> Hash {
-        let mut roots = self.0.iter().rev().map(|(_, hash)| *hash);
-        let smallest = roots.next().unwrap_or_else(empty_root);
-        roots.fold(smallest, |right, left| node_hash(&left, &right))
-    }
 }
