@@ -52,6 +52,10 @@ impl Installer {
         })
     }
 
+    pub(crate) fn disk(&self) -> &dyn Disk {
+        &*self.disk
+    }
+
     /// Writes a file that nothing needs before the next [`Installer::install`].
     pub(crate) fn write(&mut self, name: &str, bytes: &[u8]) -> io::Result<()> {
         self.make_folders(folder_of(name))?;

@@ -106,7 +106,7 @@ impl Publisher {
     /// Replaces side values of published entries.
     fn rewrite_sides(&mut self, values: &SideValues) -> io::Result<u64> {
         let edge = (&mut self.edge, &mut self.counters);
-        rewrite(&mut self.installer, &*self.disk, values, Some(edge))
+        rewrite(&mut self.installer, values, Some(edge))
     }
 
     /// Puts the entries in place and publishes the checkpoint that covers them.
