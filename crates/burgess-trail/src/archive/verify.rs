@@ -10,7 +10,7 @@ use burgess_ledger::{NoteVerifier, SignedCheckpoint};
 
 use super::file::Reader;
 use super::frontier::Frontier;
-use super::{ArchiveError, Folder, Head, read};
+use super::{ArchiveError, Entry, Folder, Head, read};
 
 /// What was found to hold.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -107,12 +107,10 @@ pub(super) fn walk(
                     found: entry.index,
                 });
             }
-            if leaf_hash(&entry.leaf) != entry.leaf_hash {
-                return Err(ArchiveError::Leaf {
-                    file: path.to_owned(),
-                    index: entry.index,
-                });
-            }
+            check_leaf(&entry).map_err(|index| ArchiveError::Leaf {
+                file: path.to_owned(),
+                index,
+            })?;
             tree.push(entry.leaf_hash);
             sealed += u64::from(!entry.sealed.is_empty());
             expected += 1;
@@ -123,4 +121,30 @@ pub(super) fn walk(
         return Err(ArchiveError::damaged(path, what));
     }
     Ok((expected - head.first, sealed))
+}
+
+/// Whether a leaf has the hash that stands beside it; its index, where it has not.
+fn check_leaf(entry: &Entry) -> Result<(), u64> {
+    if leaf_hash(&entry.leaf) != entry.leaf_hash {
+        return Err(entry.index);
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_leaf_that_is_not_what_its_hash_says_is_named() {
+        let mut entry = Entry {
+            index: 7,
+            leaf_hash: leaf_hash(b"leaf"),
+            leaf: b"leaf".to_vec(),
+            sealed: Vec::new(),
+        };
+        assert_eq!(check_leaf(&entry), Ok(()));
+        entry.leaf[0] ^= 1;
+        assert_eq!(check_leaf(&entry), Err(7));
+    }
 }
