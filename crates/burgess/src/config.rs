@@ -252,9 +252,9 @@ impl Config {
         self.data.join("ledger").join("main")
     }
 
-    /// The archive's folder for that shard.
-    pub fn archive_folder(&self) -> PathBuf {
-        self.data.join("archive").join("main")
+    /// The archive's folder for a shard.
+    pub fn archive_folder(&self, shard: &str) -> PathBuf {
+        self.data.join("archive").join(shard)
     }
 
     /// The issuer of access tokens.

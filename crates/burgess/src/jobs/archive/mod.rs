@@ -41,37 +41,47 @@ pub async fn follow(server: Arc<Server>) {
     }
 }
 
-/// Seals what belongs to days up to `until` (yesterday, when nothing is said), and answers the
-/// file, if there was anything.
-pub async fn pass(server: &Server, until: Option<&str>) -> Result<Option<Manifest>, Problem> {
+/// The shards, each under the name of its folder.
+fn shards(server: &Server) -> Vec<(String, Ledger)> {
+    vec![("main".to_owned(), server.ledger.clone())]
+}
+
+/// Seals what belongs to days up to `until` (yesterday, when nothing is said) in every shard, and
+/// answers the files that came of it.
+pub async fn pass(server: &Server, until: Option<&str>) -> Result<Vec<Manifest>, Problem> {
+    let mut sealed = Vec::new();
     if !server.config.archive.enabled {
-        return Ok(None);
+        return Ok(sealed);
     }
     let _turn = server.archiving.lock().await;
-    let now = server.ambient.now();
-    let yesterday = now.minus(Span::days(1)).date();
-    let day = match until {
-        None => yesterday,
-        Some(day)
-            if *day <= *yesterday && Timestamp::parse(&format!("{day}T00:00:00Z")).is_ok() =>
-        {
-            day.to_owned()
+    let day = day(server.ambient.now(), until)?;
+    for (name, ledger) in shards(server) {
+        let (path, day) = (server.config.archive_folder(&name), day.clone());
+        let (mut folder, first) = blocking(move || seal(&path, &ledger, &day)).await?;
+        record(server, &mut folder, &name).await?;
+        if let Some(config) = &server.config.archive.s3 {
+            let bucket = Bucket::open(config).map_err(|e| Problem::internal(&e))?;
+            copy(server, &mut folder, &bucket, &name).await?;
         }
-        Some(day) => {
-            return Err(Problem::input(format!(
-                "`{day}` is not a day that has ended: the last one is {yesterday}"
-            )));
-        }
-    };
-    let (path, ledger) = (server.config.archive_folder(), server.ledger.clone());
-    let work = move || seal(&path, &ledger, &day);
-    let (mut folder, sealed) = blocking(work).await?;
-    record(server, &mut folder).await?;
-    if let Some(config) = &server.config.archive.s3 {
-        let bucket = Bucket::open(config).map_err(|e| Problem::internal(&e))?;
-        copy(server, &mut folder, &bucket).await?;
+        let new = |file: &&Manifest| Some(file.first) == first;
+        sealed.extend(folder.files().iter().find(new).cloned());
     }
-    Ok(sealed.and_then(|first| folder.files().iter().find(|it| it.first == first).cloned()))
+    Ok(sealed)
+}
+
+/// The last day that is to be sealed; only one that has ended can be.
+fn day(now: Timestamp, until: Option<&str>) -> Result<String, Problem> {
+    let yesterday = now.minus(Span::days(1)).date();
+    let Some(day) = until else {
+        return Ok(yesterday);
+    };
+    let is_day = Timestamp::parse(&format!("{day}T00:00:00Z")).is_ok_and(|at| at.date() == day);
+    if is_day && *day <= *yesterday {
+        return Ok(day.to_owned());
+    }
+    Err(Problem::input(format!(
+        "`{day}` is not a day that has ended: the last one is {yesterday}"
+    )))
 }
 
 async fn blocking<T: Send + 'static>(
@@ -124,7 +134,7 @@ fn oldest_day(ledger: &Ledger, next: u64) -> Result<Option<String>, burgess_ledg
 }
 
 /// Gives every file its event: name, digest and range.
-async fn record(server: &Server, folder: &mut Folder) -> Result<(), Problem> {
+async fn record(server: &Server, folder: &mut Folder, shard: &str) -> Result<(), Problem> {
     let waiting: Vec<Manifest> = folder
         .files()
         .iter()
@@ -138,6 +148,7 @@ async fn record(server: &Server, folder: &mut Folder) -> Result<(), Problem> {
             .did(ActionType::Create, "archive", &file.file)
             // The digest stands in the open part of the leaf.
             .moved(None, &file.digest.to_string())
+            .context("shard", shard)
             .context("day", file.day.clone())
             .context("first", file.first)
             .context("last", file.last);
@@ -150,17 +161,17 @@ async fn record(server: &Server, folder: &mut Folder) -> Result<(), Problem> {
 }
 
 /// Sends every file that has no copy yet.
-async fn copy(server: &Server, folder: &mut Folder, bucket: &Bucket) -> Result<(), Problem> {
-    let path = server.config.archive_folder();
-    let shard = path
-        .file_name()
-        .unwrap_or_default()
-        .to_string_lossy()
-        .into_owned();
+async fn copy(
+    server: &Server,
+    folder: &mut Folder,
+    bucket: &Bucket,
+    shard: &str,
+) -> Result<(), Problem> {
+    let path = server.config.archive_folder(shard);
     let waiting: Vec<Manifest> = folder
         .files()
         .iter()
-        .filter(|file| file.bucket.is_none())
+        .filter(|file| file.bucket.is_none() && !file.pruned)
         .cloned()
         .collect();
     for file in waiting {
