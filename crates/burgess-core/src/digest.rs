@@ -15,6 +15,18 @@ pub struct Digest([u8; 32]);
 #[error("`{0}` is not a SHA-256 digest: write 64 lowercase hexadecimal digits")]
 pub struct DigestError(String);
 
+/// One byte as two lowercase hexadecimal digits.
+pub(crate) const fn hex(byte: u8) -> [u8; 2] {
+    const fn digit(value: u8) -> u8 {
+        if value < 10 {
+            b'0' + value
+        } else {
+            b'a' + value - 10
+        }
+    }
+    [digit(byte >> 4), digit(byte & 15)]
+}
+
 impl Digest {
     /// Digest of `bytes`.
     pub fn of(bytes: &[u8]) -> Self {
@@ -38,6 +50,16 @@ impl Digest {
     /// The 32 bytes.
     pub fn as_bytes(&self) -> &[u8; 32] {
         &self.0
+    }
+
+    /// The 64 digits, as ASCII.
+    pub fn hex(&self) -> [u8; 64] {
+        let mut out = [0; 64];
+        let (pairs, _) = out.as_chunks_mut::<2>();
+        for (pair, byte) in pairs.iter_mut().zip(self.0) {
+            *pair = hex(byte);
+        }
+        out
     }
 
     /// Reads 64 lowercase hexadecimal digits.
@@ -65,10 +87,8 @@ impl Digest {
 
 impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for byte in self.0 {
-            write!(f, "{byte:02x}")?;
-        }
-        Ok(())
+        let hex = self.hex();
+        f.write_str(std::str::from_utf8(&hex).unwrap_or_default())
     }
 }
 

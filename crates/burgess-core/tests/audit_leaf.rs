@@ -1,13 +1,14 @@
 //! The leaf: what of an event is bound by the ledger, and how it is opened.
 
 use burgess_core::audit::{
-    ActionType, DecisionRecord, Event, LeafError, OpenError, Opened, Outcome, PERSONAL_FIELDS,
-    PartialOpening, PartialValue, Place, leaf, open, open_partial, replay,
+    ActionType, DecisionRecord, Event, LeafError, OpenError, Opened, Opening, Outcome,
+    PERSONAL_FIELDS, PartialOpening, PartialValue, Place, leaf, open, open_partial, replay,
 };
 use burgess_core::data::Classification;
 use burgess_core::digest::Digest;
 use burgess_core::id::{AppId, ApprovalId, EventId};
 use burgess_core::time::{Span, Timestamp};
+use proptest::prelude::*;
 use serde_json::{Value, json};
 
 const SEED: [u8; 32] = [7; 32];
@@ -48,7 +49,7 @@ fn event() -> Event {
 }
 
 fn bytes(event: &Event) -> Vec<u8> {
-    leaf(event, SEED).unwrap().bytes(3, 4)
+    leaf(event, &event.source, SEED).unwrap().bytes(3, 4)
 }
 
 #[test]
@@ -86,7 +87,7 @@ fn covered(change: impl Fn(&mut Event)) {
     assert_ne!(changed, event());
     assert_ne!(bytes(&changed), bytes(&event()));
     // And the values of the one do not open the leaf of the other.
-    let opening = leaf(&changed, SEED).unwrap().opening;
+    let opening = Opening::of(&changed, SEED);
     assert_ne!(
         open(&bytes(&event()), &opening).ok().map(|o| o.event),
         Some(changed)
@@ -224,8 +225,7 @@ fn the_leaf_binds_what_the_server_added() {
 
 #[test]
 fn an_opened_leaf_is_the_event_again() {
-    let made = leaf(&event(), SEED).unwrap();
-    let opened = open(&made.bytes(3, 4), &made.opening).unwrap();
+    let opened = open(&bytes(&event()), &Opening::of(&event(), SEED)).unwrap();
     let expected = Opened {
         event: event(),
         sequence: 3,
@@ -235,29 +235,28 @@ fn an_opened_leaf_is_the_event_again() {
     let mut bare = event();
     (bare.ip_address, bare.user_agent, bare.request_context) = (None, None, None);
     (bare.decision, bare.previous_state, bare.next_state) = (None, None, None);
-    let made = leaf(&bare, SEED).unwrap();
-    assert_eq!(open(&made.bytes(1, 1), &made.opening).unwrap().event, bare);
+    let opened = open(&bytes(&bare), &Opening::of(&bare, SEED));
+    assert_eq!(opened.unwrap().event, bare);
 }
 
 #[test]
 fn other_values_another_seed_or_another_layout_do_not_open_a_leaf() {
-    let made = leaf(&event(), SEED).unwrap();
-    let bytes = made.bytes(3, 4);
-    let mut other = made.opening.clone();
+    let (bytes, opening) = (bytes(&event()), Opening::of(&event(), SEED));
+    let mut other = opening.clone();
     other.actor_id = "user-9999".to_owned();
     assert_eq!(open(&bytes, &other), Err(OpenError::OtherValues));
-    let mut other = made.opening.clone();
+    let mut other = opening.clone();
     other.seed = Digest::from_bytes([8; 32]);
     assert_eq!(open(&bytes, &other), Err(OpenError::OtherValues));
     let spaced = String::from_utf8(bytes.clone())
         .unwrap()
         .replacen(':', ": ", 1);
     assert_eq!(
-        open(spaced.as_bytes(), &made.opening),
+        open(spaced.as_bytes(), &opening),
         Err(OpenError::NotCanonical)
     );
     assert!(matches!(
-        open(b"{}", &made.opening),
+        open(b"{}", &opening),
         Err(OpenError::NotAnEvent(_))
     ));
 }
@@ -265,7 +264,6 @@ fn other_values_another_seed_or_another_layout_do_not_open_a_leaf() {
 #[test]
 fn the_commitment_is_the_published_formula() {
     use burgess_core::digest::Digest as D;
-    let made = leaf(&event(), SEED).unwrap();
     let values = [
         json!("user-1234"),
         json!("198.51.100.22"),
@@ -273,24 +271,24 @@ fn the_commitment_is_the_published_formula() {
         json!("cust-9876"),
         json!("CoworkAgent/1.0"),
     ];
+    let blocks = [0, 1, 2].map(|n| *D::of_parts(&[b"burgess.salts/1\n", &SEED, &[n]]).as_bytes());
+    let salts = blocks.as_flattened().chunks(16);
     let mut all = b"burgess.personal/1\n".to_vec();
-    for (name, value) in PERSONAL_FIELDS.iter().zip(&values) {
-        let salt = D::of_parts(&[b"burgess.salt/1\n", &SEED, name.as_bytes()]);
+    for ((name, value), salt) in PERSONAL_FIELDS.iter().zip(&values).zip(salts) {
         let value = serde_json_canonicalizer::to_vec(value).unwrap();
-        let one = D::of_parts(&[salt.as_bytes(), name.as_bytes(), b"\0", &value]);
+        let one = D::of_parts(&[salt, name.as_bytes(), b"\0", &value]);
         all.extend_from_slice(one.as_bytes());
     }
-    let leaf: Value = serde_json::from_slice(&made.bytes(1, 1)).unwrap();
+    let leaf: Value = serde_json::from_slice(&bytes(&event())).unwrap();
     assert_eq!(leaf["personal"], json!(D::of(&all).to_string()));
 }
 
 #[test]
 fn a_receipt_opens_what_its_reader_may_see_and_proves_the_rest_unchanged() {
-    let made = leaf(&event(), SEED).unwrap();
-    let bytes = made.bytes(3, 4);
-    let partial = made.opening.partial(|name| name == "resource_id").unwrap();
+    let (bytes, opening) = (bytes(&event()), Opening::of(&event(), SEED));
+    let partial = opening.partial(|name| name == "resource_id").unwrap();
     let text = serde_json::to_string(&partial).unwrap();
-    assert!(!text.contains("user-1234") && !text.contains(&made.opening.seed.to_string()));
+    assert!(!text.contains("user-1234") && !text.contains(&opening.seed.to_string()));
     let again: PartialOpening = serde_json::from_str(&text).unwrap();
     let opened = open_partial(&bytes, &again).unwrap();
     assert_eq!(opened, [("resource_id".to_owned(), json!("cust-9876"))]);
@@ -312,7 +310,10 @@ fn a_receipt_opens_what_its_reader_may_see_and_proves_the_rest_unchanged() {
 fn an_event_too_large_for_a_leaf_is_refused() {
     let mut large = event();
     large.version = "1".repeat(70_000);
-    assert!(matches!(leaf(&large, SEED), Err(LeafError::TooLarge(_))));
+    assert!(matches!(
+        leaf(&large, "store", SEED),
+        Err(LeafError::TooLarge(_))
+    ));
 }
 
 #[test]
@@ -343,4 +344,62 @@ fn replaying_the_trail_leads_to_the_states_and_shows_where_it_breaks() {
     assert_eq!(gap.breaks.len(), 1);
     assert_eq!(gap.breaks[0].event_id, "evt_4");
     assert_eq!(gap.breaks[0].expected.as_deref(), Some("requested"));
+}
+
+/// Text that a careless writer gets wrong.
+fn hostile() -> impl Strategy<Value = String> {
+    "[\\PC\\x00-\\x1f\"\\\\\u{e000}\u{10ffff}]{0,24}"
+}
+
+prop_compose! {
+    /// Any event: its fields need not be valid, only canonical once they are written.
+    fn any_event()(
+        texts in prop::array::uniform8(hostile()),
+        maybe in prop::array::uniform5(prop::option::of(hostile())),
+        policies in prop::collection::vec(hostile(), 0..3),
+        decided in any::<bool>(),
+        digest in prop::option::of(any::<[u8; 32]>()),
+        micros in 0_i64..4_000_000_000_000_000,
+        number in any::<f64>(),
+        score in any::<u8>(),
+    ) -> Event {
+        let [role, version, kind, resource, actor, answer, key, text] = texts;
+        let [error, ip, agent, previous, next] = maybe;
+        let context = json!({ key: [number, micros], "text": text });
+        Event {
+            timestamp: Timestamp::from_micros(micros),
+            actor_id: actor,
+            actor_role: role,
+            version,
+            resource_type: kind,
+            resource_id: resource,
+            error_code: error,
+            ip_address: ip,
+            user_agent: agent,
+            request_context: context.as_object().cloned().filter(|_| decided),
+            risk_score_at_time: score,
+            approval_id: None,
+            charter_digest: digest.map(Digest::from_bytes),
+            policy_digest: digest.map(Digest::from_bytes),
+            decision: decided.then_some(DecisionRecord { answer, policies }),
+            previous_state: previous,
+            next_state: next,
+            ..event()
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn the_leaf_of_any_event_is_what_the_general_canonicalizer_writes(
+        event in any_event(), sequence in 0_u64..1 << 53, source_seq in 0_u64..1 << 53,
+    ) {
+        let bytes = leaf(&event, "store", SEED).unwrap().bytes(sequence, source_seq);
+        let value: Value = serde_json::from_slice(&bytes).unwrap();
+        let general = serde_json_canonicalizer::to_vec(&value).unwrap();
+        prop_assert_eq!(String::from_utf8(bytes.clone()), String::from_utf8(general));
+        let opened = open(&bytes, &Opening::of(&event, SEED)).unwrap();
+        prop_assert_eq!(opened.event, event);
+        prop_assert_eq!((opened.sequence, opened.source_seq), (sequence, source_seq));
+    }
 }

@@ -196,9 +196,7 @@ impl Gateway {
                 let connector = &call.route.connector;
                 match error {
                     PortError::Missing(_) => tracing::warn!(%connector, "no secret is stored"),
-                    PortError::Unavailable { what, cause } => {
-                        tracing::error!(%connector, what, %cause, "secret")
-                    }
+                    other => tracing::error!(%connector, cause = %other, "secret"),
                 }
                 Err(Box::new(no_secret(connector, call.caller.environment())))
             }

@@ -2,30 +2,27 @@
 //! entry becomes an event again for who may see it.
 //!
 //! Used for every call here and by the binary's outbox drainer (decision note 1). The leaf holds a
-//! salted commitment alone; the side value beside it holds three boxes: the actor's values under
-//! the actor's key, the resource's id under the resource's key, and the seed of the salts under
-//! both. Forgetting either key leaves nothing from which a guess could be checked.
+//! salted commitment alone; the values lie beside it as [`crate::sealing`] seals them.
 //! Not here: who may see what, and keys; the vault has them.
 
 use std::sync::Arc;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD_NO_PAD;
 use burgess_core::app::Environment;
 use burgess_core::audit::{self, DecisionRecord, Event, Opening, Outcome, Place};
 use burgess_core::data::{ActionType, Classification};
 use burgess_core::digest::Digest;
 use burgess_core::id::{AppId, ApprovalId, EventId};
 use burgess_core::time::Timestamp;
-use burgess_ledger::{AppendError, Draft, Ledger, Piece, ReadError, Receipt};
-use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
-use zeroize::Zeroizing;
+use burgess_ledger::{AppendError, Batch, Ledger, Part, ReadError, Receipt};
+use serde::Deserialize;
 
 use crate::ports::{PortError, Vault};
+use crate::sealing::{ActorValues, EntryNonce, Pair, SealError, Sealed, SubjectCipher};
 
-/// The format of a side value.
-const SIDE: &str = "burgess.sealed/1";
+/// What the derivation of an entry's nonce begins with.
+const NONCE_HEAD: &[u8] = b"burgess.sealed/2 nonce\n";
+/// Bytes of a usual leaf and its side value; a batch makes room for so many at once.
+const ENTRY_BYTES_USUAL: usize = 896;
 /// What stands for a personal value that is closed.
 pub const CLOSED: &str = "(closed)";
 /// What the id of an intent ends with; the rest is the id of its outcome.
@@ -46,9 +43,12 @@ pub enum JournalError {
     /// It has no leaf.
     #[error(transparent)]
     Leaf(#[from] audit::LeafError),
-    /// Its personal values could not be sealed or opened.
+    /// The keys of its personal values cannot be had.
     #[error("the personal values cannot be sealed or opened: {0}")]
     Vault(#[from] PortError),
+    /// Its personal values do not fit the cipher.
+    #[error(transparent)]
+    Seal(#[from] SealError),
     /// The ledger did not take it.
     #[error(transparent)]
     Append(#[from] AppendError),
@@ -82,29 +82,6 @@ pub struct Entry {
     pub opening: Option<Opening>,
 }
 
-#[derive(Serialize, Deserialize)]
-struct Side {
-    schema: String,
-    actor: Boxed,
-    resource: Boxed,
-    seed: Boxed,
-}
-
-/// One sealed value: the alias of who it is about, and base64 of nonce and ciphertext.
-#[derive(Serialize, Deserialize)]
-struct Boxed {
-    subject: String,
-    sealed: String,
-}
-
-#[derive(Serialize, Deserialize)]
-struct ActorValues {
-    actor_id: String,
-    ip_address: Option<String>,
-    user_agent: Option<String>,
-    request_context: Option<Map<String, Value>>,
-}
-
 impl Journal {
     /// A journal over an open ledger.
     pub fn new(ledger: Ledger, vault: Arc<dyn Vault>) -> Self {
@@ -116,8 +93,8 @@ impl Journal {
         &self.ledger
     }
 
-    /// Records `event` as number `source_seq` of `source` (`None`: the ledger numbers it). `seed`
-    /// is 32 random bytes of this event alone. Durable when it returns: on disk and acknowledged.
+    /// Records `event` as number `source_seq` of `source` (`None`: the ledger numbers it). `random`
+    /// are 32 random bytes of this call alone. Durable when it returns: on disk and acknowledged.
     /// Handing the same number over again changes nothing and answers the first receipt.
     ///
     /// # Errors
@@ -127,28 +104,51 @@ impl Journal {
         event: Event,
         source: &str,
         source_seq: Option<u64>,
-        seed: [u8; 32],
+        random: [u8; 32],
     ) -> Result<Receipt, JournalError> {
-        let event = Event {
-            source: source.to_owned(),
-            ..event
-        };
-        let leaf = audit::leaf(&event, seed)?;
-        let side = self.seal(&event, &leaf.opening).await?;
-        let draft = Draft {
-            source: source.to_owned(),
-            source_seq,
-            stream: event.app_id.as_str().to_owned(),
-            template: vec![
-                Piece::Bytes(leaf.head),
-                Piece::Sequence,
-                Piece::Bytes(leaf.middle),
-                Piece::SourceSeq,
-                Piece::Bytes(leaf.tail),
-            ],
-            side,
-        };
-        Ok(self.ledger.append(draft).await?)
+        let one = [(&event, source_seq)];
+        let receipt = self.record_all(&one, source, random).await?.pop();
+        receipt.ok_or(JournalError::Append(AppendError::Closed))
+    }
+
+    /// As [`Journal::record`], for events that become durable together: all of them, in this
+    /// order, or none. Receipts come in the order of the events.
+    ///
+    /// # Errors
+    /// As [`Journal::record`]; [`AppendError::BatchTooLarge`] asks for fewer at a time.
+    pub async fn record_all(
+        &self,
+        events: &[(&Event, Option<u64>)],
+        source: &str,
+        random: [u8; 32],
+    ) -> Result<Vec<Receipt>, JournalError> {
+        let mut subjects = Vec::with_capacity(2 * events.len());
+        for (event, _) in events {
+            subjects.push(actor_subject(event));
+            subjects.push(resource_subject(event));
+        }
+        let ciphers = self.vault.to_seal(&subjects).await?;
+        let batch = sealed_batch(events, &ciphers, source, &random)?;
+        Ok(self.ledger.append_batch(batch).await?)
+    }
+
+    /// Records an event that must be recorded although its actor or resource was erased: its
+    /// personal values are committed to, and closed from the start and for good.
+    ///
+    /// # Errors
+    /// As [`Journal::record`], but never [`PortError::Erased`].
+    pub async fn record_closed(
+        &self,
+        event: &Event,
+        source: &str,
+        source_seq: Option<u64>,
+        random: [u8; 32],
+    ) -> Result<Receipt, JournalError> {
+        let leaf = audit::leaf(event, source, random)?;
+        let mut batch = Batch::new();
+        push(&mut batch, event, source, source_seq, &leaf, &[])?;
+        let receipt = self.ledger.append_batch(batch).await?.pop();
+        receipt.ok_or(JournalError::Append(AppendError::Closed))
     }
 
     /// Reads the event at `index` back. Values whose key is forgotten, or whose side file was
@@ -197,82 +197,63 @@ impl Journal {
         Ok(fields.into_entry(index, values))
     }
 
-    async fn seal(&self, event: &Event, opening: &Opening) -> Result<Vec<u8>, JournalError> {
-        let (actor, resource) = (actor_subject(event), resource_subject(event));
-        let values = ActorValues {
-            actor_id: opening.actor_id.clone(),
-            ip_address: opening.ip_address.clone(),
-            user_agent: opening.user_agent.clone(),
-            request_context: opening.request_context.clone(),
-        };
-        let values = Zeroizing::new(json(&values)?);
-        let id = event.event_id.as_str();
-        let inner = self
-            .vault
-            .seal(&resource, opening.seed.as_bytes(), &bound(id, "seed"))
-            .await?;
-        let side = Side {
-            schema: SIDE.to_owned(),
-            actor: self.boxed(&actor, &values, &bound(id, "actor")).await?,
-            resource: self
-                .boxed(
-                    &resource,
-                    opening.resource_id.as_bytes(),
-                    &bound(id, "resource"),
-                )
-                .await?,
-            seed: self.boxed(&actor, &inner, &bound(id, "seed")).await?,
-        };
-        json(&side)
-    }
-
-    async fn boxed(
-        &self,
-        subject: &str,
-        plain: &[u8],
-        bound: &[u8],
-    ) -> Result<Boxed, JournalError> {
-        let sealed = self.vault.seal(subject, plain, bound).await?;
-        Ok(Boxed {
-            subject: self.vault.alias(subject),
-            sealed: STANDARD_NO_PAD.encode(sealed),
-        })
-    }
-
     /// Opens what can be opened. A box that is not readable at all counts as closed: side files
     /// are deletable and prove nothing.
     async fn unseal(&self, event_id: &EventId, side: &[u8]) -> Result<Values, JournalError> {
-        let Ok(side) = serde_json::from_slice::<Side>(side) else {
+        let Some(side) = Sealed::read(side) else {
             return Ok(Values::default());
         };
         let id = event_id.as_str();
-        let actor = self.unboxed(&side.actor, &bound(id, "actor")).await?;
-        let resource = self.unboxed(&side.resource, &bound(id, "resource")).await?;
-        let seed = match self.unboxed(&side.seed, &bound(id, "seed")).await? {
-            Some(inner) => {
-                self.vault
-                    .open(&side.resource.subject, &inner, &bound(id, "seed"))
-                    .await?
-            }
-            None => None,
-        };
+        let actor = self.vault.to_open(side.actor).await?;
+        let resource = self.vault.to_open(side.resource).await?;
+        let pair = actor.as_deref().zip(resource.as_deref());
         Ok(Values {
-            actor: actor.and_then(|bytes| serde_json::from_slice(&bytes).ok()),
-            resource: resource.and_then(|bytes| String::from_utf8(bytes.to_vec()).ok()),
-            seed: seed.and_then(|bytes| <[u8; 32]>::try_from(bytes.as_slice()).ok()),
+            seed: pair.map(|(actor, resource)| side.seed(id, Pair { actor, resource })),
+            actor: actor.and_then(|cipher| side.open_actor(id, &cipher)),
+            resource: resource.and_then(|cipher| side.open_resource(id, &cipher)),
         })
     }
+}
 
-    async fn unboxed(
-        &self,
-        one: &Boxed,
-        bound: &[u8],
-    ) -> Result<Option<Zeroizing<Vec<u8>>>, JournalError> {
-        let Ok(sealed) = STANDARD_NO_PAD.decode(&one.sealed) else {
-            return Ok(None);
-        };
-        Ok(self.vault.open(&one.subject, &sealed, bound).await?)
+/// The entries of `events`; `ciphers` are those of actor and resource of each.
+fn sealed_batch(
+    events: &[(&Event, Option<u64>)],
+    ciphers: &[Arc<SubjectCipher>],
+    source: &str,
+    random: &[u8; 32],
+) -> Result<Batch, JournalError> {
+    let mut batch = Batch::with_capacity(events.len(), events.len() * ENTRY_BYTES_USUAL);
+    let mut side = Vec::new();
+    let (pairs, _) = ciphers.as_chunks::<2>();
+    for (at, ((event, source_seq), [actor, resource])) in (0..).zip(events.iter().zip(pairs)) {
+        let (pair, nonce) = (Pair { actor, resource }, entry_nonce(random, at));
+        let seed = pair.seed(event.event_id.as_str(), &nonce);
+        let leaf = audit::leaf(event, source, seed)?;
+        side.clear();
+        pair.seal(event, leaf.context(), nonce, &mut side)?;
+        push(&mut batch, event, source, *source_seq, &leaf, &side)?;
     }
+    Ok(batch)
+}
+
+fn push(
+    batch: &mut Batch,
+    event: &Event,
+    source: &str,
+    source_seq: Option<u64>,
+    leaf: &audit::Leaf,
+    side: &[u8],
+) -> Result<(), AppendError> {
+    let [head, middle, tail] = leaf.pieces().map(Part::Bytes);
+    let parts = [head, Part::Sequence, middle, Part::SourceSeq, tail];
+    batch.push(source, source_seq, event.app_id.as_str(), &parts, side)
+}
+
+/// A nonce for the `at`th entry of a call.
+fn entry_nonce(random: &[u8; 32], at: u64) -> EntryNonce {
+    let digest = Digest::of_parts(&[NONCE_HEAD, random, &at.to_be_bytes()]);
+    let nonce = digest.as_bytes().first_chunk();
+    nonce.copied().unwrap_or_default()
 }
 
 /// What could be opened of one entry.
@@ -280,7 +261,7 @@ impl Journal {
 struct Values {
     actor: Option<ActorValues>,
     resource: Option<String>,
-    seed: Option<[u8; 32]>,
+    seed: Option<Digest>,
 }
 
 impl Values {
@@ -292,19 +273,19 @@ impl Values {
             request_context: actor.request_context.clone(),
             resource_id: self.resource.clone()?,
             user_agent: actor.user_agent.clone(),
-            seed: Digest::from_bytes(self.seed?),
+            seed: self.seed?,
         })
     }
 }
 
 /// Whom the personal values of an event are about: its actor.
 pub fn actor_subject(event: &Event) -> String {
-    format!("actor:{}", event.actor_id)
+    ["actor:", &event.actor_id].concat()
 }
 
 /// What the resource's id is about: that one resource.
 pub fn resource_subject(event: &Event) -> String {
-    format!("resource:{}:{}", event.resource_type, event.resource_id)
+    ["resource:", &event.resource_type, ":", &event.resource_id].concat()
 }
 
 /// The id of the intent that belongs to the outcome `outcome`.
@@ -332,15 +313,6 @@ pub fn interrupted(intent: &Event, now: Timestamp) -> Option<Event> {
         decision: None,
         ..intent.clone()
     })
-}
-
-fn bound(event_id: &str, part: &str) -> Vec<u8> {
-    format!("{SIDE}\n{event_id}\n{part}").into_bytes()
-}
-
-fn json<T: Serialize>(value: &T) -> Result<Vec<u8>, JournalError> {
-    serde_json::to_vec(value)
-        .map_err(|e| JournalError::Leaf(audit::LeafError::NotCanonical(e.to_string())))
 }
 
 /// The open fields of a leaf, read leniently: an entry whose values are closed is still an event.

@@ -14,6 +14,8 @@ use burgess_core::id::{AppId, ApprovalId, CredentialId};
 use burgess_core::time::Timestamp;
 use zeroize::Zeroizing;
 
+use crate::sealing::{Alias, SubjectCipher};
+
 /// The future that a port answers with.
 pub type Answer<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
@@ -26,6 +28,9 @@ pub enum PortError {
     /// Nothing is stored under that name; somebody has to put it there.
     #[error("there is no {0}: add it first")]
     Missing(String),
+    /// Whoever the event is about was erased; their key is never made again.
+    #[error("its actor or resource was erased, and nothing is recorded about either any more")]
+    Erased,
     /// It exists but cannot be had at the moment.
     #[error("{what} cannot be had: {cause}")]
     Unavailable {
@@ -77,30 +82,27 @@ pub trait Revocations: Send + Sync {
     fn is_revoked(&self, what: Revocable<'_>) -> bool;
 }
 
-/// Seals personal values under a key per person (or record), so that forgetting the key forgets
-/// the values, in ledger, backup and archive alike.
+/// Keys per person (or record) for personal values, so that forgetting the key forgets the values,
+/// in ledger, backup and archive alike.
 ///
 /// The alias is a keyed digest: the same subject always has the same alias, nobody without the
-/// vault's key can tell the subject from it. `bound` is authenticated with the value and must be
-/// given again to open it. Sealing makes the subject's key when there is none yet, and the key is
-/// durable before `seal` answers; otherwise an opened value could never be read again.
+/// vault's key can tell the subject from it. A subject's key has three states: never, active,
+/// erased. Asking for it to seal makes it when there was never one, and it is durable before
+/// `to_seal` answers; otherwise an opened value could never be read again. An erased key is never
+/// made again. Ciphers may be kept in memory until the subject is erased, no longer.
 pub trait Vault: Send + Sync {
-    /// The alias of a subject, 8 to 64 letters, digits, `-` or `_`.
-    fn alias(&self, subject: &str) -> String;
-    /// Seals `plain` under the subject's key: nonce and ciphertext in one.
-    fn seal<'a>(
+    /// The alias of a subject.
+    fn alias(&self, subject: &str) -> Alias;
+    /// The ciphers of these subjects, in their order; [`PortError::Erased`] if one was erased.
+    fn to_seal<'a>(
         &'a self,
-        subject: &'a str,
-        plain: &'a [u8],
-        bound: &'a [u8],
-    ) -> Answer<'a, Result<Vec<u8>, PortError>>;
-    /// Opens what was sealed for the subject of that alias; `None` once its key is erased.
-    fn open<'a>(
+        subjects: &'a [String],
+    ) -> Answer<'a, Result<Vec<Arc<SubjectCipher>>, PortError>>;
+    /// The cipher of the subject of that alias; `None` once its key is erased.
+    fn to_open<'a>(
         &'a self,
-        alias: &'a str,
-        sealed: &'a [u8],
-        bound: &'a [u8],
-    ) -> Answer<'a, Result<Option<Zeroizing<Vec<u8>>>, PortError>>;
+        alias: Alias,
+    ) -> Answer<'a, Result<Option<Arc<SubjectCipher>>, PortError>>;
 }
 
 /// The machine cannot give what was asked; governed actions stop.

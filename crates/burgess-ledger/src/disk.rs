@@ -5,13 +5,12 @@
 //! The second implementation is the storage simulator of the tests, which loses, keeps and tears
 //! whatever was not synced.
 
-use rustix::fs::{FlockOperation, flock, syncfs};
-use std::collections::BTreeSet;
+use crate::recovery::OpenError;
+use rustix::fs::{Advice, FlockOperation, fadvise, flock, syncfs};
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 /// An open file of a [`Disk`].
 pub trait DiskFile: Send {
@@ -27,6 +26,10 @@ pub trait DiskFile: Send {
     /// # Errors
     /// The storage's answer.
     fn sync(&self) -> io::Result<()>;
+
+    /// Nothing more will be written to the file, so that writing it out can begin before a sync
+    /// waits for it. A hint: nothing is promised.
+    fn complete(&self) {}
 }
 
 /// Storage of one ledger. A name appears or disappears durably only with [`Disk::sync_folder`] of
@@ -111,6 +114,17 @@ impl Directory {
         })
     }
 
+    /// As [`Directory::take`], with the errors of opening a ledger.
+    pub(crate) fn taken(root: &Path) -> Result<Self, OpenError> {
+        Self::take(root).map_err(|cause| match cause.kind() {
+            io::ErrorKind::WouldBlock => OpenError::InUse(root.display().to_string()),
+            _ => OpenError::Io {
+                file: root.display().to_string(),
+                cause,
+            },
+        })
+    }
+
     fn path(&self, name: &str) -> PathBuf {
         if name.is_empty() {
             self.root.clone()
@@ -136,6 +150,11 @@ impl DiskFile for File {
 
     fn sync(&self) -> io::Result<()> {
         self.sync_data()
+    }
+
+    fn complete(&self) {
+        // Linux begins to write back what it is told will not be needed. A refusal changes nothing.
+        let _hinted = fadvise(self, 0, None, Advice::DontNeed);
     }
 }
 
@@ -203,67 +222,15 @@ impl Disk for Directory {
     }
 }
 
-/// Puts whole files in place so that each is either absent or complete, and durable on return.
-pub(crate) struct Installer {
-    disk: Arc<dyn Disk>,
-    /// Folders whose own names are known to be durable.
-    durable_folders: BTreeSet<String>,
-}
-
-/// Where files are written before they get their name.
-const STAGING: &str = "tmp";
-/// Beyond this many files, one sync of the file system is cheaper than one of each. Below it, others
-/// may write to the same file system, and their bytes are none of our business.
-const FILES_SYNCED_ONE_BY_ONE: usize = 12;
-
-impl Installer {
-    pub(crate) fn new(disk: Arc<dyn Disk>) -> io::Result<Self> {
-        disk.remove(STAGING)?;
-        disk.make_folder(STAGING)?;
-        Ok(Self {
-            disk,
-            durable_folders: BTreeSet::new(),
-        })
+/// Fills a new file with zeros, in pieces, so that a large one takes no memory of its size.
+pub(crate) fn fill_with_zeros(file: &dyn DiskFile, bytes: usize) -> io::Result<()> {
+    const PIECE: usize = 1 << 20;
+    let zeros = vec![0; PIECE.min(bytes)];
+    let mut at = 0;
+    while at < bytes {
+        let piece = zeros.get(..PIECE.min(bytes - at)).unwrap_or_default();
+        file.write_at(u64::try_from(at).map_err(io::Error::other)?, piece)?;
+        at += piece.len();
     }
-
-    /// Writes and syncs every file under a staging name, then renames them all, then syncs the
-    /// folders: after a crash a name is missing or stands for the whole content.
-    pub(crate) fn install(&mut self, files: &[(String, Vec<u8>)]) -> io::Result<()> {
-        let staged = |n: usize| format!("{STAGING}/{n}");
-        let many = files.len() > FILES_SYNCED_ONE_BY_ONE;
-        for (n, (_, bytes)) in files.iter().enumerate() {
-            let file = self.disk.create(&staged(n))?;
-            file.write_at(0, bytes)?;
-            if !many {
-                file.sync()?;
-            }
-        }
-        if many {
-            self.disk.sync_everything()?;
-        }
-        let mut folders = BTreeSet::new();
-        for (n, (name, _)) in files.iter().enumerate() {
-            let folder = name.rsplit_once('/').map_or("", |(folder, _)| folder);
-            self.make_folders(folder)?;
-            self.disk.rename(&staged(n), name)?;
-            folders.insert(folder);
-        }
-        folders
-            .into_iter()
-            .try_for_each(|folder| self.disk.sync_folder(folder))
-    }
-
-    /// A folder that a crashed process made may not be durable yet, so each folder's parent is
-    /// synced once per process even where the folder is already there.
-    fn make_folders(&mut self, folder: &str) -> io::Result<()> {
-        if folder.is_empty() || self.durable_folders.contains(folder) {
-            return Ok(());
-        }
-        let parent = folder.rsplit_once('/').map_or("", |(parent, _)| parent);
-        self.make_folders(parent)?;
-        self.disk.make_folder(folder)?;
-        self.disk.sync_folder(parent)?;
-        self.durable_folders.insert(folder.to_owned());
-        Ok(())
-    }
+    Ok(())
 }

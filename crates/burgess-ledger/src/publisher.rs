@@ -1,45 +1,44 @@
 //! Turns acknowledged entries into bundles, hash tiles and a signed checkpoint, behind the
 //! sequencer's back and in this order:
 //!
-//! 1. tiles, bundles and side files, each whole and durable under its name,
-//! 2. `state`, which holds the signed checkpoint and the counters at its size: the commit point,
-//! 3. `checkpoint`, what the world reads.
+//! 1. tiles, bundles and side files, durable under their names,
+//! 2. the log's row in the lock table, if it has one, moved to the signed checkpoint: the commit
+//!    point,
+//! 3. `state`, which holds the signed checkpoint and the counters at its size: the commit point of
+//!    a log without a lock table,
+//! 4. `checkpoint`, what the world reads.
 //!
 //! Everything written before step 2 is a pure function of acknowledged entries, so writing it again
 //! after a crash gives the same bytes. A tile that a published checkpoint needs is never written
 //! again: only what holds a new entry is.
 
 use crate::checkpoint::{Checkpoint, SignedCheckpoint};
-use crate::disk::{Disk, Installer};
-use crate::leaf::{Record, put_bytes};
+use crate::disk::Disk;
+use crate::edge::Edge;
+use crate::group::Group;
+use crate::install::Installer;
+use crate::locks::{LockError, Row};
 use crate::note::{NoteError, NoteSigner};
-use crate::side;
-use crate::state;
-use crate::tile::{Kind, TILE_WIDTH, TileError, TileId, read_entries, read_hashes};
-use crate::tree::{Hash, empty_root, root_of};
+use crate::rewriting::{SideValues, rewrite};
+use crate::state::{self, Counters};
+use crate::tile::TileError;
+use crate::tree::Hash;
 use crate::waiting::{Shared, Work};
+use crate::wal::Segments;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
-
-/// Files of one step at most: a long backlog is put in place piece by piece.
-const STEP_FILES_MAX: usize = 256;
 
 pub(crate) struct Publisher {
     disk: Arc<dyn Disk>,
     signer: NoteSigner,
     installer: Installer,
     edge: Edge,
-}
-
-/// The right edge of the tree: everything that a new entry changes.
-struct Edge {
-    size: u64,
-    /// The unfinished tile of each level.
-    levels: Vec<Vec<Hash>>,
-    /// The unfinished bundle and its side file.
-    bundle: Vec<u8>,
-    side: Vec<u8>,
+    /// As they stand at the edge.
+    counters: Counters,
+    /// Entries that the published checkpoint covers.
+    published: u64,
+    row: Option<Row>,
 }
 
 impl Publisher {
@@ -48,17 +47,22 @@ impl Publisher {
         disk: Arc<dyn Disk>,
         signer: NoteSigner,
         size: u64,
+        mut counters: Counters,
+        row: Option<Row>,
     ) -> Result<Self, TileError> {
         let installer = Installer::new(disk.clone()).map_err(|cause| TileError::Io {
             file: "tmp".to_owned(),
             cause,
         })?;
-        let edge = Edge::read(&*disk, size)?;
+        let edge = Edge::read(&*disk, size, &mut counters)?;
         Ok(Self {
             disk,
             signer,
             installer,
             edge,
+            counters,
+            published: size,
+            row,
         })
     }
 
@@ -67,29 +71,49 @@ impl Publisher {
         self.edge.root()
     }
 
+    pub(crate) fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
     /// Works until the sequencer has ended and everything is published, or storage fails.
-    pub(crate) fn run(mut self, shared: &Shared, interval: Duration) {
-        while let Some(work) = shared.wait_for_work(interval) {
-            match self.publish(&work) {
-                Ok(checkpoint) => shared.now_published(checkpoint),
-                Err(cause) => shared.fail(&format!("publication: {cause}")),
+    pub(crate) fn run(mut self, shared: &Shared, segments: &Segments, interval: Duration) {
+        let mut step = 0;
+        while let Some(work) = shared.wait_for_work(interval, &mut step) {
+            if let Err(cause) = self.turn(&work, shared, segments) {
+                shared.fail("publication", &cause);
+                step = 0;
+            }
+            for order in work.rewrites {
+                let done = self.rewrite_sides(&order.values);
+                if let Err(cause) = &done {
+                    shared.fail("side file", cause);
+                }
+                drop(order.answer.send(done)); // who ordered it may have stopped waiting
             }
         }
     }
 
-    /// Puts the entries in place and publishes the checkpoint that covers them.
-    pub(crate) fn publish(&mut self, work: &Work) -> io::Result<SignedCheckpoint> {
-        let before = self.edge.size;
-        let mut files = Vec::new();
-        for record in &work.records {
-            self.edge.push(record, &mut files);
-            if files.len() >= STEP_FILES_MAX {
-                self.installer.install(&files)?;
-                files.clear();
-            }
+    /// Puts what has come in place, and publishes it when it is time.
+    fn turn(&mut self, work: &Work, shared: &Shared, segments: &Segments) -> io::Result<()> {
+        let nothing_new = work.groups.is_empty() && self.edge.size == self.published;
+        if work.publish && !nothing_new {
+            let signed = self.publish(&work.groups)?;
+            shared.now_published(signed);
+        } else {
+            self.place(&work.groups, u64::MAX)?;
         }
-        self.edge.partials(before, &mut files);
-        self.installer.install(&files)?;
+        segments.prepare(self.published)
+    }
+
+    /// Replaces side values of published entries.
+    fn rewrite_sides(&mut self, values: &SideValues) -> io::Result<u64> {
+        let edge = (&mut self.edge, &mut self.counters);
+        rewrite(&mut self.installer, &*self.disk, values, Some(edge))
+    }
+
+    /// Puts the entries in place and publishes the checkpoint that covers them.
+    pub(crate) fn publish(&mut self, groups: &[Arc<Group>]) -> io::Result<SignedCheckpoint> {
+        self.place(groups, u64::MAX)?;
         let origin = self.signer.name().to_owned();
         let checkpoint = Checkpoint {
             origin,
@@ -97,185 +121,72 @@ impl Publisher {
             root: self.edge.root(),
         };
         let signed = self.sign(checkpoint).map_err(io::Error::other)?;
-        let counters = state::encode(&work.counters, &signed);
-        self.installer
-            .install(&[(state::FILE.to_owned(), counters)])?;
-        self.announce(&signed)?;
-        self.forget_partials(before)?;
+        self.commit(&signed)?;
         Ok(signed)
+    }
+
+    /// Adds the entries below index `until` to the tree and writes what they complete.
+    pub(crate) fn place(&mut self, groups: &[Arc<Group>], until: u64) -> io::Result<()> {
+        for group in groups {
+            self.counters.learn(group);
+            for entry in group.from(self.edge.size) {
+                if self.edge.size >= until {
+                    break;
+                }
+                let (counters, installer) = (&self.counters, &mut self.installer);
+                self.edge
+                    .push((group, entry), counters, self.published, installer)?;
+                self.counters.count_entry(entry, group.stored_bytes(entry));
+            }
+        }
+        Ok(())
+    }
+
+    /// Publishes a signed checkpoint over the edge.
+    pub(crate) fn commit(&mut self, signed: &SignedCheckpoint) -> io::Result<()> {
+        self.edge
+            .write_partials(self.published, &mut self.installer)?;
+        self.installer.install()?;
+        self.lock(signed).map_err(io::Error::other)?;
+        self.save(signed)?;
+        self.announce(signed)?;
+        self.forget_partials()?;
+        self.published = self.edge.size;
+        Ok(())
     }
 
     pub(crate) fn sign(&self, checkpoint: Checkpoint) -> Result<SignedCheckpoint, NoteError> {
         checkpoint.sign(&self.signer)
     }
 
+    /// Moves the log's row to a signed checkpoint.
+    pub(crate) fn lock(&mut self, signed: &SignedCheckpoint) -> Result<(), LockError> {
+        match &mut self.row {
+            Some(row) => row.move_to(&signed.note),
+            None => Ok(()),
+        }
+    }
+
+    /// Writes `state`: a signed checkpoint over the edge and the counters there.
+    pub(crate) fn save(&mut self, signed: &SignedCheckpoint) -> io::Result<()> {
+        self.put(state::FILE, &state::encode(&self.counters, signed))
+    }
+
     /// Writes `checkpoint` from what `state` holds.
     pub(crate) fn announce(&mut self, signed: &SignedCheckpoint) -> io::Result<()> {
-        let note = signed.note.clone().into_bytes();
-        self.installer.install(&[("checkpoint".to_owned(), note)])
+        self.put("checkpoint", signed.note.as_bytes())
     }
 
     /// Puts one file of the ledger's folder in place.
-    pub(crate) fn put(&mut self, name: &str, bytes: Vec<u8>) -> io::Result<()> {
-        self.installer.install(&[(name.to_owned(), bytes)])
+    pub(crate) fn put(&mut self, name: &str, bytes: &[u8]) -> io::Result<()> {
+        self.installer.stage(name, bytes)?;
+        self.installer.install()
     }
 
     /// Removes the partial forms of tiles that have become full: the published checkpoint is
     /// served by the full ones, and a reader of an older checkpoint falls back to them.
-    fn forget_partials(&mut self, before: u64) -> io::Result<()> {
-        let mut kinds = vec![Kind::Entries];
-        kinds.extend((0..8).map(Kind::Hashes));
-        for kind in kinds {
-            let height = if let Kind::Hashes(level) = kind {
-                level * 8
-            } else {
-                0
-            };
-            let first = (before >> height) / TILE_WIDTH;
-            let full = (self.edge.size >> height) / TILE_WIDTH;
-            if first < full {
-                // Later ones came into being full, within this publication.
-                let id = TileId {
-                    kind,
-                    n: first,
-                    width: TILE_WIDTH,
-                };
-                self.disk.remove(&id.partial_folder())?;
-            }
-        }
-        Ok(())
+    fn forget_partials(&mut self) -> io::Result<()> {
+        let mut folders = self.edge.outgrown(self.published);
+        folders.try_for_each(|folder| self.disk.remove(&folder))
     }
-}
-
-impl Edge {
-    fn read(disk: &dyn Disk, size: u64) -> Result<Self, TileError> {
-        let mut read = |name: &str| disk.read(name);
-        let mut levels = Vec::new();
-        for level in 0..8 {
-            let items = size >> (8 * level);
-            let id = TileId::at(Kind::Hashes(level), items / TILE_WIDTH, size);
-            levels.push(match id {
-                Some(id) => read_hashes(&mut read, &id)?.1,
-                None => Vec::new(),
-            });
-        }
-        let n = size / TILE_WIDTH;
-        let mut edge = Self {
-            size,
-            levels,
-            bundle: Vec::new(),
-            side: side::begin(),
-        };
-        let Some(id) = TileId::at(Kind::Entries, n, size) else {
-            return Ok(edge);
-        };
-        let (file, entries) = read_entries(&mut read, &id)?;
-        if Some(&crate::tile::leaf_hashes(&entries)) != edge.levels.first() {
-            let what = "its entries and the leaf hashes in `tile/0` differ".to_owned();
-            return Err(TileError::Malformed {
-                file,
-                index: None,
-                what,
-            });
-        }
-        for entry in &entries {
-            push_entry(&mut edge.bundle, entry);
-        }
-        edge.side = side_prefix(disk, n, entries.len())?;
-        Ok(edge)
-    }
-
-    /// Adds an entry; a tile or bundle that it completes goes to `files`.
-    fn push(&mut self, record: &Record, files: &mut Vec<(String, Vec<u8>)>) {
-        push_entry(&mut self.bundle, &record.leaf);
-        side::push(&mut self.side, record);
-        let n = self.size / TILE_WIDTH;
-        self.size += 1;
-        if self.size.is_multiple_of(TILE_WIDTH) {
-            let id = TileId {
-                kind: Kind::Entries,
-                n,
-                width: TILE_WIDTH,
-            };
-            files.push((id.path(), std::mem::take(&mut self.bundle)));
-            files.push((
-                side::path(n),
-                std::mem::replace(&mut self.side, side::begin()),
-            ));
-        }
-        let mut hash = record.leaf_hash;
-        for (level, tile) in (0..).zip(&mut self.levels) {
-            tile.push(hash);
-            if tile.len() < 256 {
-                return;
-            }
-            let n = (self.size >> (8 * level)) / TILE_WIDTH - 1;
-            let id = TileId {
-                kind: Kind::Hashes(level),
-                n,
-                width: TILE_WIDTH,
-            };
-            files.push((id.path(), tile.as_flattened().to_vec()));
-            hash = root_of(tile);
-            tile.clear();
-        }
-    }
-
-    /// The unfinished tiles that hold something a log of `before` entries did not have.
-    fn partials(&self, before: u64, files: &mut Vec<(String, Vec<u8>)>) {
-        for (level, tile) in (0..).zip(&self.levels) {
-            let items = self.size >> (8 * level);
-            let kind = Kind::Hashes(level);
-            let id = TileId::at(kind, items / TILE_WIDTH, self.size);
-            if let Some(id) = id.filter(|_| before >> (8 * level) < items) {
-                files.push((id.path(), tile.as_flattened().to_vec()));
-            }
-        }
-        let n = self.size / TILE_WIDTH;
-        let id = TileId::at(Kind::Entries, n, self.size);
-        if let Some(id) = id.filter(|_| before < self.size) {
-            files.push((id.path(), self.bundle.clone()));
-            files.push((side::path(n), self.side.clone()));
-        }
-    }
-
-    /// Every level's unfinished tile stands to the left of everything below it, which is smaller
-    /// than one of its subtrees and therefore the odd one that is carried.
-    fn root(&self) -> Hash {
-        let mut below: Option<Hash> = None;
-        for tile in &self.levels {
-            let row: Vec<Hash> = tile.iter().copied().chain(below).collect();
-            below = (!row.is_empty()).then(|| root_of(&row));
-        }
-        below.unwrap_or_else(empty_root)
-    }
-}
-
-fn push_entry(bundle: &mut Vec<u8>, entry: &[u8]) {
-    // The sequencer refused longer entries by name.
-    let length = u16::try_from(entry.len()).unwrap_or(u16::MAX);
-    bundle.extend_from_slice(&length.to_be_bytes());
-    bundle.extend_from_slice(entry);
-}
-
-/// The first `count` entries of a side file. A file that was deleted leaves blanks, so that the
-/// entries after it keep their places; one that is damaged is not written over.
-fn side_prefix(disk: &dyn Disk, n: u64, count: usize) -> Result<Vec<u8>, TileError> {
-    let name = side::path(n);
-    let entries = match disk.read(&name) {
-        Ok(bytes) => side::decode(&bytes).filter(|entries| entries.len() >= count),
-        Err(cause) if cause.kind() == io::ErrorKind::NotFound => Some(vec![side::blank(); count]),
-        Err(cause) => return Err(TileError::Io { file: name, cause }),
-    };
-    let entries = entries.ok_or_else(|| TileError::Malformed {
-        file: name,
-        index: Some(n * TILE_WIDTH),
-        what: "is damaged (without it the ledger would open, but its values were lost)".to_owned(),
-    })?;
-    let mut file = side::begin();
-    for (numbering, value) in entries.into_iter().take(count) {
-        numbering.encode(&mut file);
-        put_bytes(&mut file, &value);
-    }
-    Ok(file)
 }

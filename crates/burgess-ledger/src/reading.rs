@@ -8,6 +8,7 @@ use crate::shard::Ledger;
 use crate::side;
 use crate::tile::{Kind, TILE_WIDTH, TileError, TileId, node, read_entries};
 use crate::tree::{Hash, consistency_path, inclusion_path, range_root};
+use crate::witnessed::for_receipt;
 use std::collections::BTreeMap;
 use std::io;
 use std::ops::Range;
@@ -22,6 +23,14 @@ pub enum ReadError {
         index: u64,
         /// Entries that there are.
         size: u64,
+    },
+    /// The entry was pruned.
+    #[error("entry {index} was pruned, the log begins at entry {minimum}")]
+    Pruned {
+        /// The entry asked for.
+        index: u64,
+        /// The first entry that is there.
+        minimum: u64,
     },
     /// The published checkpoint does not cover it yet.
     #[error("the published checkpoint covers {published} entries, not {wanted}, publish first")]
@@ -58,11 +67,15 @@ impl Ledger {
         let mut entries = Vec::new();
         let mut index = range.start;
         while index < range.end {
-            if let Some(record) = self.core.shared.waiting(index) {
-                entries.push(record.leaf.clone());
-                index += 1;
+            if let Some(group) = self.core.shared.waiting(index) {
+                let end = group.end().min(range.end);
+                let wanted = usize::try_from(end - index).unwrap_or(usize::MAX);
+                let leaves = group.from(index).take(wanted);
+                entries.extend(leaves.map(|entry| group.leaf(entry).to_vec()));
+                index = end;
                 continue;
             }
+            self.kept(index)?;
             let (first, bundle) = self.bundle(index)?;
             let end = range.end.min(first + TILE_WIDTH);
             let skipped = usize::try_from(index - first).unwrap_or(usize::MAX);
@@ -72,6 +85,14 @@ impl Ledger {
             index += u64::try_from(entries.len() - before).unwrap_or(0);
         }
         Ok(entries)
+    }
+
+    fn kept(&self, index: u64) -> Result<(), ReadError> {
+        let minimum = self.minimum_index();
+        if index < minimum {
+            return Err(ReadError::Pruned { index, minimum });
+        }
+        Ok(())
     }
 
     /// The published part of the bundle that holds `index`, and the index of its first entry.
@@ -92,8 +113,9 @@ impl Ledger {
     /// # Errors
     /// [`ReadError`].
     pub fn side(&self, index: u64) -> Result<Vec<u8>, ReadError> {
-        if let Some(record) = self.core.shared.waiting(index) {
-            return Ok(record.side.clone());
+        if let Some(group) = self.core.shared.waiting(index) {
+            let side = group.entry(index).map(|entry| group.side(entry).to_vec());
+            return Ok(side.unwrap_or_default());
         }
         let published = self.checkpoint().checkpoint.size;
         if index >= published {
@@ -115,7 +137,7 @@ impl Ledger {
         })?;
         let at = usize::try_from(index % TILE_WIDTH).unwrap_or(usize::MAX);
         Ok(if at < values.len() {
-            values.swap_remove(at).1
+            values.swap_remove(at).value
         } else {
             Vec::new()
         })
@@ -151,12 +173,13 @@ impl Ledger {
         Ok(range_root(0, size, &mut self.nodes(published))?)
     }
 
-    /// The receipt that verifies offline: `c2sp.org/tlog-proof@v1` with the published checkpoint.
+    /// The receipt that verifies offline: `c2sp.org/tlog-proof@v1` with the witnessed checkpoint if it
+    /// covers the entry, else with the published one.
     ///
     /// # Errors
     /// [`ReadError::NotPublished`] where that checkpoint does not cover the entry yet.
     pub fn tlog_proof(&self, index: u64) -> Result<String, ReadError> {
-        let signed = self.checkpoint();
+        let signed = for_receipt(self, index);
         let size = signed.checkpoint.size;
         if index >= size {
             let durable = self.size();

@@ -6,12 +6,16 @@
 
 use crate::checkpoint::{Checkpoint, SignedCheckpoint};
 use crate::disk::Disk;
+use crate::group::Group;
+use crate::locks::{LockError, Row};
 use crate::note::{NoteSigner, NoteVerifier};
 use crate::publisher::Publisher;
+use crate::reserve;
 use crate::shard::Options;
+use crate::standing::{self, Standing};
 use crate::state::{self, Counters};
-use crate::tile::TileError;
-use crate::tree::empty_root;
+use crate::tile::{TileError, node};
+use crate::tree::{Hash, empty_root, range_root};
 use crate::waiting::Shared;
 use crate::wal::{self, Wal};
 use std::io;
@@ -57,6 +61,71 @@ pub enum OpenError {
         /// Entries that `checkpoint` covers.
         published: u64,
     },
+    /// A shard without the mark `sealed` cannot be opened read-only, nor be followed by another.
+    #[error("the shard `{0}` is not sealed, seal it first")]
+    NotSealed(String),
+    /// Entry 0 does not continue the shard before.
+    #[error(
+        "the shard `{origin}` does not begin with the last checkpoint of `{previous}`: {what}, restore both folders from one backup"
+    )]
+    Chain {
+        /// The shard.
+        origin: String,
+        /// The one that it should follow.
+        previous: String,
+        /// What is wrong.
+        what: String,
+    },
+    /// The lock table could not be used, or another server moved it meanwhile.
+    #[error("{0}")]
+    LockTable(#[from] LockError),
+    /// The lock table does not know the log.
+    #[error(
+        "the lock table has no checkpoint of this log of {log} entries, restore table and folder from one backup, or open for recovery"
+    )]
+    LockMissing {
+        /// Entries in the folder.
+        log: u64,
+    },
+    /// The lock table is older than the folder.
+    #[error(
+        "the lock table covers {table} entries but `state` {log}: an older copy of the table was put back, restore the newest, or open for recovery"
+    )]
+    LockBehind {
+        /// Entries that `state` covers.
+        log: u64,
+        /// Entries that the table covers.
+        table: u64,
+    },
+    /// The folder is older than the lock table.
+    #[error(
+        "the lock table covers {table} entries but the folder holds {log}: an older copy of the folder was put back, restore the newest"
+    )]
+    LogBehind {
+        /// Entries in the folder.
+        log: u64,
+        /// Entries that the table covers.
+        table: u64,
+    },
+    /// The lock table and the folder have different histories.
+    #[error(
+        "the lock table covers {table} entries of another history than this folder, restore the folder that was published last"
+    )]
+    LockOther {
+        /// Entries that the table covers.
+        table: u64,
+    },
+    /// Witnesses cosigned more entries than there are: the newest were cut off, or an older copy of
+    /// the folder was put back.
+    #[error(
+        "witnesses cosigned {witnessed} entries of this log but it has {published}: the newest were cut off, restore the whole folder from a newer copy"
+    )]
+    CutOff {
+        /// Entries that were cosigned.
+        witnessed: u64,
+        /// Entries that the log has.
+        published: u64,
+    },
     /// An option that cannot work.
     #[error("option `{option}` must be at least {min}")]
     Option {
@@ -82,20 +151,33 @@ pub(crate) fn recover(
     signer: NoteSigner,
     options: &Options,
 ) -> Result<Recovered, OpenError> {
+    if options.recovery {
+        reserve::give_back(&**disk).map_err(io_error(reserve::FILE))?;
+    }
     let (vkey, verifier) = (signer.vkey(), signer.verifier());
     let has_vkey = check_vkey(&**disk, &vkey)?;
     let saved = saved_state(&**disk, &verifier)?;
     let size = saved
         .as_ref()
         .map_or(0, |(_, signed)| signed.checkpoint.size);
-    let mut publisher = Publisher::open(disk.clone(), signer, size).map_err(damaged)?;
-    if !has_vkey {
-        let text = format!("{vkey}\n").into_bytes();
-        publisher.put("vkey", text).map_err(io_error("vkey"))?;
-    }
+    let table = options.lock_table.clone();
+    let row = table.map(|table| Row::load(table, origin)).transpose()?;
+    let locked = row.as_ref().map(|row| locked(row, &verifier)).transpose()?;
     let (counters, signed) = match saved {
-        Some(saved) => saved,
-        None => begin(&publisher, origin)?,
+        Some((counters, signed)) => (counters, Some(signed)),
+        None => (Counters::default(), None),
+    };
+    let mut publisher =
+        Publisher::open(disk.clone(), signer, size, counters, row).map_err(damaged)?;
+    if !has_vkey {
+        let text = format!("{vkey}\n");
+        publisher
+            .put("vkey", text.as_bytes())
+            .map_err(io_error("vkey"))?;
+    }
+    let signed = match signed {
+        Some(signed) => signed,
+        None => begin(&publisher, origin, locked.as_ref().and_then(Option::as_ref))?,
     };
     if publisher.root() != signed.checkpoint.root {
         let what = "its tiles do not give the root that was signed".to_owned();
@@ -105,22 +187,35 @@ pub(crate) fn recover(
         });
     }
     refuse_rollback(&**disk, &signed, &verifier)?;
+    let mut names = publisher.counters().names().clone();
+    let (groups, segments) =
+        wal::recover(&**disk, size, &mut names).map_err(|what| OpenError::Damaged {
+            file: "wal".to_owned(),
+            what: what.to_string(),
+        })?;
+    let durable = groups.last().map_or(size, Group::end);
+    let standing = match locked {
+        Some(locked) => standing::compare(locked, &signed, durable, options.recovery, |older| {
+            root_at(&**disk, size, older)
+        })?,
+        None => Standing::Same,
+    };
+    if standing == Standing::Behind {
+        publisher.lock(&signed)?;
+    }
     // What was read may only be in the cache, where a failed sync left it: write it again.
-    let bytes = state::encode(&counters, &signed);
-    publisher
-        .put(state::FILE, bytes)
-        .map_err(io_error(state::FILE))?;
+    publisher.save(&signed).map_err(io_error(state::FILE))?;
     publisher
         .announce(&signed)
         .map_err(io_error("checkpoint"))?;
-    let (records, segments) = wal::recover(&**disk, size).map_err(|what| OpenError::Damaged {
-        file: "wal".to_owned(),
-        what: what.to_string(),
-    })?;
-    let shared = Shared::new(origin, signed, counters, records);
+    let shared = Shared::new(origin, signed, publisher.counters().clone(), groups);
     let work = shared.work();
-    if !work.records.is_empty() {
-        let signed = publisher.publish(&work).map_err(io_error("tile"))?;
+    if let Standing::Ahead(locked) = standing {
+        finish(&mut publisher, &work.groups, &locked)?;
+        shared.now_published(locked);
+    }
+    if shared.size() > shared.published().checkpoint.size {
+        let signed = publisher.publish(&work.groups).map_err(io_error("tile"))?;
         shared.now_published(signed);
     }
     // From here on old segments may be written over: nothing but what is published was in them.
@@ -136,6 +231,38 @@ pub(crate) fn recover(
         publisher,
         wal,
     })
+}
+
+/// The checkpoint in the log's row. One that the log's key did not sign is of no log of ours.
+fn locked(row: &Row, verifier: &NoteVerifier) -> Result<Option<SignedCheckpoint>, OpenError> {
+    let note = row.held().map(str::as_bytes);
+    note.map(|note| SignedCheckpoint::open(note, verifier))
+        .transpose()
+        .map_err(|cause| OpenError::Key {
+            file: "the lock table",
+            cause: cause.to_string(),
+        })
+}
+
+/// The root that the tiles of a log of `size` entries give for its first `older`.
+fn root_at(disk: &dyn Disk, size: u64, older: u64) -> Result<Hash, OpenError> {
+    let mut read = |name: &str| disk.read(name);
+    range_root(0, older, &mut |height, n| node(&mut read, size, height, n)).map_err(damaged)
+}
+
+/// Ends a publication that was cut short after the row was moved: the tree is a function of the
+/// entries alone, so the same tiles come out, and nothing is signed again.
+fn finish(
+    publisher: &mut Publisher,
+    groups: &[Arc<Group>],
+    locked: &SignedCheckpoint,
+) -> Result<(), OpenError> {
+    let table = locked.checkpoint.size;
+    publisher.place(groups, table).map_err(io_error("tile"))?;
+    if publisher.root() != locked.checkpoint.root {
+        return Err(OpenError::LockOther { table });
+    }
+    publisher.commit(locked).map_err(io_error("tile"))
 }
 
 /// The state that an earlier run saved; `None` where the log is to begin.
@@ -180,7 +307,7 @@ fn refuse_rollback(
     }
 }
 
-fn io_error(file: &str) -> impl FnOnce(io::Error) -> OpenError {
+pub(crate) fn io_error(file: &str) -> impl FnOnce(io::Error) -> OpenError {
     let file = file.to_owned();
     move |cause| OpenError::Io { file, cause }
 }
@@ -196,18 +323,24 @@ fn damaged(cause: TileError) -> OpenError {
     }
 }
 
-/// Begins a log: a signed checkpoint over nothing.
-fn begin(publisher: &Publisher, origin: &str) -> Result<(Counters, SignedCheckpoint), OpenError> {
+/// Begins a log: a signed checkpoint over nothing, which the lock table may hold already.
+fn begin(
+    publisher: &Publisher,
+    origin: &str,
+    locked: Option<&SignedCheckpoint>,
+) -> Result<SignedCheckpoint, OpenError> {
+    if let Some(locked) = locked.filter(|locked| locked.checkpoint.size == 0) {
+        return Ok(locked.clone());
+    }
     let checkpoint = Checkpoint {
         origin: origin.to_owned(),
         size: 0,
         root: empty_root(),
     };
-    let signed = publisher.sign(checkpoint).map_err(|cause| OpenError::Key {
+    publisher.sign(checkpoint).map_err(|cause| OpenError::Key {
         file: "checkpoint",
         cause: cause.to_string(),
-    })?;
-    Ok((Counters::default(), signed))
+    })
 }
 
 /// Whether the folder has its copy of the key; one that differs is another log's.

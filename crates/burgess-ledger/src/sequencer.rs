@@ -4,20 +4,24 @@
 //! lone caller pays one `fdatasync` and a thousand callers share one. Tiles, checkpoints and
 //! everything else that may be late is the publisher's.
 
+use crate::batch::{Batch, Number, Pending};
 use crate::disk::Disk;
-use crate::leaf::{Draft, Receipt, Record, SIDE_BYTES_MAX, name_is_usable};
+use crate::group::{Framing, Group};
+use crate::leaf::{Receipt, stored_bytes};
+use crate::names::{NameId, place};
 use crate::side;
 use crate::state::Counters;
 use crate::tile::{ENTRY_BYTES_MAX, TILE_WIDTH};
-use crate::tree::leaf_hash;
+use crate::tree::{Hash, leaf_hash};
 use crate::waiting::Shared;
 use crate::wal::Wal;
-use std::collections::BTreeMap;
+use sha2::{Digest as _, Sha256};
 use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 
-/// Why an entry was not acknowledged. Only after [`AppendError::NotWritable`] may it be in the log
-/// nevertheless; a caller that numbers its entries finds out by handing it over again.
+/// Why an entry was not acknowledged. Only after [`AppendError::NotWritable`] and
+/// [`AppendError::StorageFull`] may it be in the log nevertheless; a caller that numbers its entries
+/// finds out by handing it over again.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AppendError {
     /// The leaf does not fit an entry bundle.
@@ -76,6 +80,15 @@ pub enum AppendError {
         /// What failed first.
         cause: String,
     },
+    /// The shard is sealed.
+    #[error("the shard `{0}` is sealed, append to the one that follows it")]
+    Sealed(String),
+    /// Storage had no room once; nothing is written until the ledger is opened again.
+    #[error("the storage of the ledger is full: {cause}, free space and restart")]
+    StorageFull {
+        /// What found no room first.
+        cause: String,
+    },
     /// The ledger was closed.
     #[error("the ledger is closed")]
     Closed,
@@ -83,18 +96,44 @@ pub enum AppendError {
 
 /// A batch on its way: appended whole or not at all.
 pub(crate) struct Job {
-    pub(crate) drafts: Vec<Draft>,
-    pub(crate) answer: oneshot::Sender<Result<Vec<Receipt>, AppendError>>,
+    pub(crate) batch: Batch,
+    pub(crate) answer: oneshot::Sender<Result<Answer, AppendError>>,
     /// Room in the queue, given back when the job has been answered.
     pub(crate) room: OwnedSemaphorePermit,
 }
 
-/// A place in an answer: a new record of this group, or a receipt from before it.
+/// What became of a batch. Receipts are written out of it by the caller, on the caller's thread.
+pub(crate) struct Answer {
+    group: Arc<Group>,
+    places: Vec<Place>,
+}
+
+/// A place in an answer: entries of this group, or a receipt from before it.
 enum Place {
-    New(usize),
+    /// So many consecutive entries from this one on.
+    New(usize, usize),
     /// Handed over a second time within the group.
     Again(usize),
     Duplicate(Receipt),
+}
+
+impl Answer {
+    pub(crate) fn receipts(self, shard: &str) -> Option<Vec<Receipt>> {
+        let group = &self.group;
+        let mut receipts = Vec::new();
+        for place in self.places {
+            match place {
+                Place::New(first, count) => {
+                    for at in first..first + count {
+                        receipts.push(group.receipt(shard, at, false)?);
+                    }
+                }
+                Place::Again(at) => receipts.push(group.receipt(shard, at, true)?),
+                Place::Duplicate(receipt) => receipts.push(receipt),
+            }
+        }
+        Some(receipts)
+    }
 }
 
 pub(crate) struct Sequencer {
@@ -103,6 +142,7 @@ pub(crate) struct Sequencer {
     pub(crate) wal: Wal,
     /// What the next entries are numbered from; runs ahead of the shared ones within a group.
     pub(crate) counters: Counters,
+    pub(crate) framing: Framing,
     pub(crate) next_index: u64,
     pub(crate) group_bytes: usize,
     pub(crate) bytes_max: Option<u64>,
@@ -113,38 +153,53 @@ impl Sequencer {
     pub(crate) fn run(mut self, mut jobs: mpsc::UnboundedReceiver<Job>) {
         while let Some(first) = jobs.blocking_recv() {
             let mut bytes = first.room.num_permits();
-            let mut group = vec![first];
+            let mut entries = first.batch.len();
+            let mut waiting = vec![first];
             while bytes < self.group_bytes {
                 let Ok(job) = jobs.try_recv() else { break };
                 bytes += job.room.num_permits();
-                group.push(job);
+                entries += job.batch.len();
+                waiting.push(job);
             }
-            self.commit(group);
+            self.framing.begin(self.next_index, entries, bytes);
+            self.commit(waiting);
+            self.clear_segments();
         }
         self.shared.sequencer_ended();
     }
 
+    /// Does what was ordered between two groups.
+    fn clear_segments(&mut self) {
+        for order in self.shared.take_clearings() {
+            let published = self.shared.published().checkpoint.size;
+            let done = self.wal.clear(order.rotate, published);
+            if let Err(cause) = &done {
+                self.shared.fail("write-ahead segment", cause);
+            }
+            drop(order.answer.send(done)); // who ordered it may have stopped waiting
+        }
+    }
+
     /// Numbers a group, makes it durable, and answers it.
-    fn commit(&mut self, group: Vec<Job>) {
-        let mut records = Vec::new();
-        let mut answers = Vec::new();
-        for job in group {
-            let places = self.place(job.drafts, &mut records);
+    fn commit(&mut self, jobs: Vec<Job>) {
+        let known = self.counters.names().len();
+        let mut answers = Vec::with_capacity(jobs.len());
+        for job in jobs {
+            let places = self.place(&job.batch);
             answers.push((places, job.answer, job.room));
         }
-        let outcome = self.write(&records);
-        let shard = self.shared.origin.clone();
-        let receipts: Vec<Receipt> = records.iter().map(|r| r.receipt(&shard, false)).collect();
+        let names = self.counters.names().iter().skip(known).cloned().collect();
+        let mut group = self.framing.take(names);
+        let outcome = self.write(&mut group);
+        let group = Arc::new(group);
         if outcome.is_ok() {
-            self.shared.committed(records, self.wal.syncs);
+            self.shared.committed(&group, self.wal.syncs);
         }
         for (places, answer, room) in answers {
             let result = places.and_then(|places| {
                 outcome.clone()?;
-                places
-                    .into_iter()
-                    .map(|place| settle(place, &receipts))
-                    .collect()
+                let group = group.clone();
+                Ok(Answer { group, places })
             });
             drop(answer.send(result)); // the caller may have stopped waiting; the entry stands
             drop(room);
@@ -152,35 +207,36 @@ impl Sequencer {
     }
 
     /// The commit point of an append: after this returns the entries are on disk.
-    fn write(&mut self, records: &[Record]) -> Result<(), AppendError> {
+    fn write(&mut self, group: &mut Group) -> Result<(), AppendError> {
         self.shared.check_writable()?;
-        if records.is_empty() {
+        if group.entries.is_empty() {
             return Ok(());
         }
         let published = self.shared.wait_for_room()?;
-        self.wal.append(records, published).map_err(|cause| {
-            let cause = format!("write-ahead segment: {cause}");
-            self.shared.fail(&cause);
-            AppendError::NotWritable { cause }
-        })
+        self.wal
+            .append(group, published)
+            .map_err(|cause| self.shared.fail("write-ahead segment", &cause))
     }
 
-    /// Numbers the drafts of one batch and adds their records; on refusal nothing has changed.
-    fn place(
-        &mut self,
-        drafts: Vec<Draft>,
-        records: &mut Vec<Record>,
-    ) -> Result<Vec<Place>, AppendError> {
-        let (before, first_record) = (self.touched(&drafts), records.len());
-        let mut places = Vec::with_capacity(drafts.len());
-        for draft in drafts {
-            match self.place_one(draft, records) {
-                Ok(place) => places.push(place),
+    /// Numbers the entries of one batch and adds them to the group; on refusal nothing has changed.
+    fn place(&mut self, batch: &Batch) -> Result<Vec<Place>, AppendError> {
+        let names = batch.names().iter();
+        let names: Vec<NameId> = names.map(|name| self.counters.intern(name)).collect();
+        let (mark, index, stored) = (
+            self.framing.mark(),
+            self.next_index,
+            self.counters.stored_bytes,
+        );
+        let mut places = Vec::new();
+        for entry in batch.entries() {
+            match self.place_one(batch, entry, &names, &mut places) {
+                Ok(()) => {}
                 Err(refusal) => {
-                    let undone = records.len() - first_record;
-                    self.next_index -= u64::try_from(undone).unwrap_or(0);
-                    records.truncate(first_record);
-                    self.restore(before);
+                    for entry in self.framing.undo(&mark) {
+                        self.counters.uncount_entry(&entry);
+                    }
+                    self.next_index = index;
+                    self.counters.stored_bytes = stored;
                     return Err(refusal);
                 }
             }
@@ -188,46 +244,61 @@ impl Sequencer {
         Ok(places)
     }
 
-    fn place_one(&mut self, draft: Draft, records: &mut Vec<Record>) -> Result<Place, AppendError> {
-        let expected = self.counters.source(&draft.source) + 1;
-        let source_seq = draft.source_seq.unwrap_or(expected);
+    fn place_one(
+        &mut self,
+        batch: &Batch,
+        pending: &Pending,
+        names: &[NameId],
+        places: &mut Vec<Place>,
+    ) -> Result<(), AppendError> {
+        let name = |id| names.get(place(id)).copied().unwrap_or(NameId::MAX);
+        let (source, stream) = (name(pending.source), name(pending.stream));
+        let expected = self.counters.count(source).source + 1;
+        let source_seq = pending.source_seq.unwrap_or(expected);
         if source_seq > expected || source_seq == 0 {
             return Err(AppendError::SourceGap {
-                source_name: draft.source,
+                source_name: self.counters.names().get(source).to_owned(),
                 got: source_seq,
                 expected,
             });
         }
         if source_seq < expected {
-            return self.duplicate(&draft.source, source_seq, records);
+            places.push(self.duplicate(source, source_seq)?);
+            return Ok(());
         }
-        let sequence = self.counters.stream(&draft.stream) + 1;
-        let leaf = draft.leaf(sequence, source_seq);
-        if leaf.len() > ENTRY_BYTES_MAX {
-            return Err(AppendError::LeafTooLarge { bytes: leaf.len() });
+        let sequence = self.counters.count(stream).stream + 1;
+        let numbers = (Decimal::new(sequence), Decimal::new(source_seq));
+        let side = batch.bytes(&pending.side);
+        let leaf_bytes = leaf_bytes(batch, pending, &numbers);
+        if leaf_bytes > ENTRY_BYTES_MAX {
+            return Err(AppendError::LeafTooLarge { bytes: leaf_bytes });
         }
-        let record = Record {
-            index: self.next_index,
-            source: draft.source,
-            source_seq,
-            stream: draft.stream,
-            sequence,
-            leaf_hash: leaf_hash(&leaf),
-            leaf,
-            side: draft.side,
-        };
-        self.check_limit(&record)?;
-        self.counters.apply(&record);
+        let stored = stored_bytes(leaf_bytes, side.len());
+        self.check_limit(stored)?;
+        self.framing.push(
+            self.counters.names(),
+            (source, source_seq),
+            (stream, sequence),
+            side,
+            |frame| write_leaf(batch, pending, &numbers, frame),
+        );
+        if let Some(entry) = self.framing.group().entries.last() {
+            self.counters.count_entry(entry, stored);
+        }
         self.next_index += 1;
-        records.push(record);
-        Ok(Place::New(records.len() - 1))
+        let at = self.framing.group().entries.len() - 1;
+        match places.last_mut() {
+            Some(Place::New(first, count)) if *first + *count == at => *count += 1,
+            _ => places.push(Place::New(at, 1)),
+        }
+        Ok(())
     }
 
-    fn check_limit(&self, record: &Record) -> Result<(), AppendError> {
+    fn check_limit(&self, stored: u64) -> Result<(), AppendError> {
         let Some(limit) = self.bytes_max else {
             return Ok(());
         };
-        let full = self.counters.stored_bytes + record.stored_bytes() > limit;
+        let full = self.counters.stored_bytes + stored > limit;
         self.shared.filled_up(full);
         if full {
             Err(AppendError::Full { limit })
@@ -237,26 +308,19 @@ impl Sequencer {
     }
 
     /// The receipt that the number got when it was first handed over.
-    fn duplicate(
-        &self,
-        source: &str,
-        source_seq: u64,
-        records: &[Record],
-    ) -> Result<Place, AppendError> {
-        let same = |record: &&Record| record.source == source && record.source_seq == source_seq;
-        if let Some(at) = records.iter().position(|record| same(&record)) {
+    fn duplicate(&self, source: NameId, source_seq: u64) -> Result<Place, AppendError> {
+        let mut entries = self.framing.group().entries.iter();
+        let same = entries.position(|it| it.source == source && it.source_seq == source_seq);
+        if let Some(at) = same {
             return Ok(Place::Again(at));
         }
-        let origin = &self.shared.origin;
-        let found = self
-            .shared
+        let name = self.counters.names().get(source);
+        self.shared
             .find_waiting(source, source_seq)
-            .map(|record| record.receipt(origin, true))
-            .or_else(|| self.find_stored(source, source_seq));
-        found
+            .or_else(|| self.find_stored(name, source_seq))
             .map(Place::Duplicate)
             .ok_or_else(|| AppendError::AlreadyStored {
-                source_name: source.to_owned(),
+                source_name: name.to_owned(),
                 source_seq,
             })
     }
@@ -268,18 +332,18 @@ impl Sequencer {
         for n in (0..size.div_ceil(TILE_WIDTH)).rev() {
             let entries = side::decode(&self.disk.read(&side::path(n)).ok()?)?;
             let of_source = entries.iter().enumerate().rev();
-            for (at, (numbering, _)) in of_source.filter(|(_, (n, _))| n.source == source) {
-                if numbering.source_seq < source_seq {
+            for (at, entry) in of_source.filter(|(_, it)| it.source == source) {
+                if entry.source_seq < source_seq {
                     return None;
                 }
-                if numbering.source_seq == source_seq {
+                if entry.source_seq == source_seq {
                     let index = n * TILE_WIDTH + u64::try_from(at).ok()?;
                     let leaf = self.shared.stored_leaf(&*self.disk, index).ok()?;
                     return Some(Receipt {
                         shard: self.shared.origin.clone(),
                         index,
                         leaf_hash: leaf_hash(&leaf),
-                        sequence: numbering.sequence,
+                        sequence: entry.sequence,
                         source_seq,
                         duplicate: true,
                     });
@@ -288,63 +352,65 @@ impl Sequencer {
         }
         None
     }
+}
 
-    /// The counters that a batch may move, as they are now.
-    fn touched(&self, drafts: &[Draft]) -> Counters {
-        let pick = |names: &mut dyn Iterator<Item = &String>, from: &BTreeMap<String, u64>| {
-            names
-                .map(|name| (name.clone(), from.get(name).copied().unwrap_or(0)))
-                .collect()
-        };
-        Counters {
-            sources: pick(
-                &mut drafts.iter().map(|d| &d.source),
-                &self.counters.sources,
-            ),
-            streams: pick(
-                &mut drafts.iter().map(|d| &d.stream),
-                &self.counters.streams,
-            ),
-            stored_bytes: self.counters.stored_bytes,
+/// A number as it is written into a leaf.
+struct Decimal {
+    digits: [u8; 20],
+    first: usize,
+}
+
+impl Decimal {
+    fn new(mut number: u64) -> Self {
+        let (mut digits, mut first) = ([b'0'; 20], 20);
+        for (at, digit) in digits.iter_mut().enumerate().rev() {
+            *digit += u8::try_from(number % 10).unwrap_or(0);
+            first = at;
+            number /= 10;
+            if number == 0 {
+                break;
+            }
         }
+        Self { digits, first }
     }
 
-    fn restore(&mut self, before: Counters) {
-        self.counters.sources.extend(before.sources);
-        self.counters.streams.extend(before.streams);
-        self.counters.stored_bytes = before.stored_bytes;
+    fn bytes(&self) -> &[u8] {
+        self.digits.get(self.first..).unwrap_or_default()
     }
 }
 
-fn settle(place: Place, receipts: &[Receipt]) -> Result<Receipt, AppendError> {
-    match place {
-        Place::New(at) => receipts.get(at).cloned().ok_or(AppendError::Closed),
-        Place::Again(at) => {
-            let first = receipts.get(at).cloned().ok_or(AppendError::Closed)?;
-            Ok(Receipt {
-                duplicate: true,
-                ..first
-            })
-        }
-        Place::Duplicate(receipt) => Ok(receipt),
+/// The numbers of an entry: in its stream, and from its source.
+type Numbers = (Decimal, Decimal);
+
+fn digits((sequence, source_seq): &Numbers, number: Number) -> &[u8] {
+    match number {
+        Number::Sequence => sequence.bytes(),
+        Number::SourceSeq => source_seq.bytes(),
     }
 }
 
-/// What can be refused before an entry queues up.
-pub(crate) fn check_draft(draft: &Draft) -> Result<(), AppendError> {
-    for name in [&draft.source, &draft.stream] {
-        if !name_is_usable(name) {
-            return Err(AppendError::Name(name.clone()));
-        }
+fn leaf_bytes(batch: &Batch, entry: &Pending, numbers: &Numbers) -> usize {
+    let holes = batch.holes(entry).iter();
+    let in_holes: usize = holes.map(|(_, hole)| digits(numbers, *hole).len()).sum();
+    entry.leaf.len() + in_holes
+}
+
+/// Writes a leaf with its numbers in place; answers its hash, of which the caller's thread has
+/// computed the part before the first number.
+fn write_leaf(batch: &Batch, entry: &Pending, numbers: &Numbers, frame: &mut Vec<u8>) -> Hash {
+    let start = frame.len();
+    let (leaf, holes) = (batch.bytes(&entry.leaf), batch.holes(entry));
+    let mut written = 0;
+    for (at, hole) in holes {
+        frame.extend_from_slice(leaf.get(written..*at).unwrap_or_default());
+        frame.extend_from_slice(digits(numbers, *hole));
+        written = *at;
     }
-    if draft.side.len() > SIDE_BYTES_MAX {
-        return Err(AppendError::SideTooLarge {
-            bytes: draft.side.len(),
-        });
-    }
-    let bytes = draft.leaf_bytes_min();
-    if bytes > ENTRY_BYTES_MAX {
-        return Err(AppendError::LeafTooLarge { bytes });
-    }
-    Ok(())
+    frame.extend_from_slice(leaf.get(written..).unwrap_or_default());
+    let hashed = holes.first().map_or(leaf.len(), |(at, _)| *at);
+    let rest = frame.get(start + hashed..).unwrap_or_default();
+    Sha256::clone(&entry.hashed)
+        .chain_update(rest)
+        .finalize()
+        .into()
 }

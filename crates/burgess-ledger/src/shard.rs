@@ -3,17 +3,25 @@
 //! A `Ledger` is a handle; clones share the sequencer's thread, the publisher's thread and the
 //! folder's lock. Opening is recovery: there is no other way in.
 
+use crate::batch::Batch;
 use crate::checkpoint::SignedCheckpoint;
 use crate::disk::{Directory, Disk};
+use crate::group::Framing;
 use crate::leaf::{Draft, Receipt};
-use crate::note::NoteSigner;
-use crate::recovery::{OpenError, Recovered, recover};
-use crate::sequencer::{AppendError, Job, Sequencer, check_draft};
+use crate::locks::LockTable;
+use crate::marks::{self, SEALED};
+use crate::note::{NoteSigner, NoteVerifier};
+use crate::pruning;
+use crate::recovery::{OpenError, Recovered, io_error, recover};
+use crate::reserve;
+use crate::sequencer::{Answer, AppendError, Job, Sequencer};
 use crate::state::Counters;
 use crate::waiting::{Shared, Stats};
+use crate::witnessed::Witnessed;
 use std::io;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::sync::{Semaphore, TryAcquireError, mpsc, watch};
@@ -35,6 +43,15 @@ pub struct Options {
     /// [`AppendError::Full`], and [`Ledger::is_writable`] says no a little earlier. `None` leaves it
     /// to the disk.
     pub bytes_max: Option<u64>,
+    /// Where the log remembers its newest checkpoint outside its folder; without one, `state` alone
+    /// says where the log stands, and a folder put back to an older copy opens.
+    pub lock_table: Option<Arc<dyn LockTable>>,
+    /// Bytes of disk that are held so that recovery events can be written when it is full; 0 holds
+    /// none.
+    pub reserve_bytes: usize,
+    /// Opens to repair. The reserve is given back before anything is written. Where the lock table is missing or behind the log, which continues what it
+    /// holds, the table is moved to where the log stands instead of keeping the log shut.
+    pub recovery: bool,
 }
 
 impl Default for Options {
@@ -44,6 +61,9 @@ impl Default for Options {
             queue_bytes: 16 << 20,
             segment_bytes: 8 << 20,
             bytes_max: None,
+            lock_table: None,
+            reserve_bytes: 0,
+            recovery: false,
         }
     }
 }
@@ -68,6 +88,13 @@ pub(crate) struct Core {
     jobs: Mutex<Option<mpsc::UnboundedSender<Job>>>,
     threads: Mutex<Vec<JoinHandle<()>>>,
     vkey: String,
+    vkeys: Vec<NoteVerifier>,
+    pub(crate) witnessed: Witnessed,
+    /// The first entry that was not pruned.
+    pub(crate) minimum: AtomicU64,
+    sealed: AtomicBool,
+    /// One at a time writes to the folder of a sealed shard.
+    sealed_turn: Mutex<()>,
 }
 
 impl Ledger {
@@ -82,13 +109,7 @@ impl Ledger {
         signer: NoteSigner,
         options: Options,
     ) -> Result<Self, OpenError> {
-        let directory = Directory::take(folder).map_err(|cause| match cause.kind() {
-            io::ErrorKind::WouldBlock => OpenError::InUse(folder.display().to_string()),
-            _ => OpenError::Io {
-                file: folder.display().to_string(),
-                cause,
-            },
-        })?;
+        let directory = Directory::taken(folder)?;
         Self::open_on(Arc::new(directory), origin, signer, options)
     }
 
@@ -126,19 +147,35 @@ impl Ledger {
                 cause,
             });
         }
+        if marks::get(&*disk, SEALED)
+            .map_err(io_error(SEALED))?
+            .is_some()
+        {
+            return Self::open_sealed_on(disk, &signer.verifier());
+        }
         let vkey = signer.vkey();
+        let vkeys = signer.verifiers();
         let Recovered {
             shared,
             publisher,
             wal,
         } = recover(&disk, origin, signer, &options)?;
+        let published = shared.published().checkpoint.size;
+        let minimum = pruning::finish(&*disk, published).map_err(io_error(marks::PRUNED))?;
+        if !options.recovery
+            && let Err(cause) = reserve::hold(&*disk, options.reserve_bytes)
+        {
+            shared.fail("disk reserve", &cause); // reading goes on
+        }
         let shared = Arc::new(shared);
+        let segments = wal.segments();
         let (jobs, receiver) = mpsc::unbounded_channel();
         let sequencer = Sequencer {
             shared: shared.clone(),
             disk: disk.clone(),
             wal,
             counters: shared.counters(Counters::clone),
+            framing: Framing::new(),
             next_index: shared.size(),
             group_bytes: options.segment_bytes / 4,
             bytes_max: options.bytes_max,
@@ -152,10 +189,52 @@ impl Ledger {
             jobs: Mutex::new(Some(jobs)),
             threads: Mutex::new(Vec::new()),
             vkey,
+            vkeys,
+            witnessed: Witnessed::default(),
+            minimum: AtomicU64::new(minimum),
+            sealed: AtomicBool::new(false),
+            sealed_turn: Mutex::new(()),
         });
         core.spawn("ledger-sequencer", move || sequencer.run(receiver))?;
-        core.spawn("ledger-publisher", move || publisher.run(&shared, interval))?;
-        Ok(Self { core })
+        core.spawn("ledger-publisher", move || {
+            publisher.run(&shared, &segments, interval);
+        })?;
+        let ledger = Self { core };
+        ledger.read_witnessed()?;
+        Ok(ledger)
+    }
+
+    /// A handle without threads: reading alone.
+    pub(crate) fn read_only(
+        disk: Arc<dyn Disk>,
+        verifier: &NoteVerifier,
+        counters: Counters,
+        signed: SignedCheckpoint,
+        minimum: u64,
+    ) -> Self {
+        let shared = Shared::new(verifier.name(), signed, counters, Vec::new());
+        Self {
+            core: Arc::new(Core {
+                shared: Arc::new(shared),
+                disk,
+                room: Arc::new(Semaphore::new(0)),
+                options: Options::default(),
+                jobs: Mutex::new(None),
+                threads: Mutex::new(Vec::new()),
+                vkey: verifier.to_string(),
+                vkeys: vec![verifier.clone()],
+                witnessed: Witnessed::default(),
+                minimum: AtomicU64::new(minimum),
+                sealed: AtomicBool::new(true),
+                sealed_turn: Mutex::new(()),
+            }),
+        }
+    }
+
+    /// Whether the shard is sealed: read-only for good.
+    #[must_use]
+    pub fn is_sealed(&self) -> bool {
+        self.core.sealed.load(Ordering::Acquire)
     }
 
     /// Appends one entry. Resolves when it is durable. Waits while the queue is full. Once polled to
@@ -163,7 +242,7 @@ impl Ledger {
     pub fn append(
         &self,
         draft: Draft,
-    ) -> impl Future<Output = Result<Receipt, AppendError>> + Send + 'static {
+    ) -> impl Future<Output = Result<Receipt, AppendError>> + Send + use<> {
         let batch = self.append_all(vec![draft]);
         async move { batch.await?.pop().ok_or(AppendError::Closed) }
     }
@@ -173,15 +252,40 @@ impl Ledger {
     pub fn append_all(
         &self,
         drafts: Vec<Draft>,
-    ) -> impl Future<Output = Result<Vec<Receipt>, AppendError>> + Send + 'static {
+    ) -> impl Future<Output = Result<Vec<Receipt>, AppendError>> + Send + use<> {
+        let ledger = self.clone();
+        async move {
+            let batch = Batch::try_from(drafts.as_slice())?;
+            drop(drafts);
+            let appended = ledger.append_batch(batch);
+            drop(ledger);
+            appended.await
+        }
+    }
+
+    /// As [`Ledger::append_all`], for entries that were written into a batch.
+    pub fn append_batch(
+        &self,
+        batch: Batch,
+    ) -> impl Future<Output = Result<Vec<Receipt>, AppendError>> + Send + use<> {
         let core = self.core.clone();
         async move {
-            let cost = core.check(&drafts)?;
+            core.sender().ok_or_else(|| core.ended())?;
+            let cost = core.cost(&batch)?;
             let room = core.room.clone().acquire_many_owned(cost).await;
-            let receiver = core.enqueue(drafts, room.map_err(|_| AppendError::Closed)?)?;
+            let queued = core.enqueue(batch, room.map_err(|_| AppendError::Closed)?)?;
+            let shared = core.shared.clone();
             drop(core);
-            receiver.await.unwrap_or(Err(AppendError::Closed))
+            receipts(queued, &shared).await
         }
+    }
+
+    /// As [`Ledger::append_batch`], for threads that are not part of an async runtime.
+    ///
+    /// # Errors
+    /// [`AppendError`].
+    pub fn append_batch_blocking(&self, batch: Batch) -> Result<Vec<Receipt>, AppendError> {
+        crate::blocking::wait_for(self.append_batch(batch))
     }
 
     /// As [`Ledger::append`], for threads that are not part of an async runtime.
@@ -207,10 +311,11 @@ impl Ledger {
     pub fn try_append(
         &self,
         draft: Draft,
-    ) -> impl Future<Output = Result<Receipt, AppendError>> + Send + 'static {
-        let queued = self.core.try_enqueue(vec![draft]);
+    ) -> impl Future<Output = Result<Receipt, AppendError>> + Send + use<> {
+        let queued = self.core.try_enqueue(&draft);
+        let shared = self.core.shared.clone();
         async move {
-            let receipts = queued?.await.unwrap_or(Err(AppendError::Closed))?;
+            let receipts = receipts(queued?, &shared).await?;
             receipts.into_iter().next().ok_or(AppendError::Closed)
         }
     }
@@ -254,7 +359,7 @@ impl Ledger {
     /// The returned future fails with [`AppendError::NotWritable`] where storage has failed.
     pub fn publish(
         &self,
-    ) -> impl Future<Output = Result<Arc<SignedCheckpoint>, AppendError>> + Send + 'static {
+    ) -> impl Future<Output = Result<Arc<SignedCheckpoint>, AppendError>> + Send + use<> {
         let receiver = self.core.shared.publication();
         async move { receiver.await.unwrap_or(Err(AppendError::Closed)) }
     }
@@ -279,6 +384,12 @@ impl Ledger {
         &self.core.vkey
     }
 
+    /// Every key that signs this log's checkpoints: Ed25519, then ML-DSA-44 where there is one.
+    #[must_use]
+    pub fn vkeys(&self) -> &[NoteVerifier] {
+        &self.core.vkeys
+    }
+
     /// Whether something new should be begun: nothing stands in the way of the next append, and
     /// there is room for what ends it.
     #[must_use]
@@ -291,11 +402,11 @@ impl Ledger {
     /// begun, such as outcomes and what waits in an outbox.
     #[must_use]
     pub fn last_error(&self) -> Option<AppendError> {
-        if let Some(cause) = self.core.shared.failure() {
-            return Some(AppendError::NotWritable { cause });
+        if let Some(failure) = self.core.shared.failure() {
+            return Some(failure);
         }
         if self.core.sender().is_none() {
-            return Some(AppendError::Closed);
+            return Some(self.core.ended());
         }
         let limit = self.core.options.bytes_max?;
         let stored = self.core.shared.counters(|counters| counters.stored_bytes);
@@ -306,7 +417,10 @@ impl Ledger {
     /// Counts since the ledger was opened.
     #[must_use]
     pub fn stats(&self) -> Stats {
-        self.core.shared.stats()
+        Stats {
+            queued_bytes: self.core.options.queue_bytes - self.core.room.available_permits(),
+            ..self.core.shared.stats()
+        }
     }
 
     /// Ends writing: what is queued is written, acknowledged and published; later appends are
@@ -337,6 +451,25 @@ impl Core {
         Ok(())
     }
 
+    /// Why there is no sequencer any more.
+    fn ended(&self) -> AppendError {
+        if self.sealed.load(Ordering::Acquire) {
+            AppendError::Sealed(self.shared.origin.clone())
+        } else {
+            AppendError::Closed
+        }
+    }
+
+    pub(crate) fn now_sealed(&self) {
+        self.sealed.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn sealed_writer(&self) -> MutexGuard<'_, ()> {
+        self.sealed_turn
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn sender(&self) -> Option<mpsc::UnboundedSender<Job>> {
         self.jobs
             .lock()
@@ -344,10 +477,9 @@ impl Core {
             .clone()
     }
 
-    /// Refuses what can be refused at once; answers what the batch takes in the queue.
-    fn check(&self, drafts: &[Draft]) -> Result<u32, AppendError> {
-        drafts.iter().try_for_each(check_draft)?;
-        let bytes = drafts.iter().map(Draft::cost_bytes).sum();
+    /// What the batch takes in the queue, unless it can never fit.
+    fn cost(&self, batch: &Batch) -> Result<u32, AppendError> {
+        let bytes = batch.cost_bytes();
         let limit = self.options.segment_bytes / 4;
         let cost = u32::try_from(bytes).ok().filter(|_| bytes <= limit);
         cost.ok_or(AppendError::BatchTooLarge { bytes, limit })
@@ -355,32 +487,28 @@ impl Core {
 
     fn enqueue(
         &self,
-        drafts: Vec<Draft>,
+        batch: Batch,
         room: tokio::sync::OwnedSemaphorePermit,
-    ) -> Result<Answer, AppendError> {
-        let (answer, receiver) = tokio::sync::oneshot::channel();
-        let sender = self.sender().ok_or(AppendError::Closed)?;
-        sender
-            .send(Job {
-                drafts,
-                answer,
-                room,
-            })
-            .map_err(|_| AppendError::Closed)?;
-        Ok(receiver)
+    ) -> Result<Queued, AppendError> {
+        let (answer, queued) = tokio::sync::oneshot::channel();
+        let sender = self.sender().ok_or_else(|| self.ended())?;
+        let job = Job {
+            batch,
+            answer,
+            room,
+        };
+        sender.send(job).map_err(|_| AppendError::Closed)?;
+        Ok(queued)
     }
 
-    fn try_enqueue(&self, drafts: Vec<Draft>) -> Result<Answer, AppendError> {
-        let cost = self.check(&drafts)?;
-        let room = self
-            .room
-            .clone()
-            .try_acquire_many_owned(cost)
-            .map_err(|why| match why {
-                TryAcquireError::NoPermits => AppendError::QueueFull,
-                TryAcquireError::Closed => AppendError::Closed,
-            })?;
-        self.enqueue(drafts, room)
+    fn try_enqueue(&self, draft: &Draft) -> Result<Queued, AppendError> {
+        let batch = Batch::try_from(std::slice::from_ref(draft))?;
+        let room = self.room.clone().try_acquire_many_owned(self.cost(&batch)?);
+        let room = room.map_err(|why| match why {
+            TryAcquireError::NoPermits => AppendError::QueueFull,
+            TryAcquireError::Closed => AppendError::Closed,
+        })?;
+        self.enqueue(batch, room)
     }
 
     fn end(&self) {
@@ -393,13 +521,19 @@ impl Core {
         let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
         for thread in threads.drain(..) {
             if thread.join().is_err() {
-                self.shared.fail("a ledger thread ended unexpectedly");
+                let cause = io::Error::other("ended unexpectedly");
+                self.shared.fail("a thread of the ledger", &cause);
             }
         }
     }
 }
 
-type Answer = tokio::sync::oneshot::Receiver<Result<Vec<Receipt>, AppendError>>;
+type Queued = tokio::sync::oneshot::Receiver<Result<Answer, AppendError>>;
+
+async fn receipts(queued: Queued, shared: &Shared) -> Result<Vec<Receipt>, AppendError> {
+    let answer = queued.await.unwrap_or(Err(AppendError::Closed))?;
+    answer.receipts(&shared.origin).ok_or(AppendError::Closed)
+}
 
 impl Drop for Core {
     fn drop(&mut self) {

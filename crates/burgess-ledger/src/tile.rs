@@ -171,32 +171,46 @@ pub fn read_entries(
     id: &TileId,
 ) -> Result<(String, Vec<Vec<u8>>), TileError> {
     let (file, bytes) = read_tile(read, id)?;
+    let entries = split_entries(&file, &bytes, id)?;
+    let entries = entries.into_iter().map(<[u8]>::to_vec).collect();
+    Ok((file, entries))
+}
+
+/// The entries in the bytes of a bundle that was read as `file`: exactly `id.width` of them.
+///
+/// # Errors
+/// [`TileError::Malformed`] for a cut entry or bytes after the last.
+pub(crate) fn split_entries<'a>(
+    file: &str,
+    bytes: &'a [u8],
+    id: &TileId,
+) -> Result<Vec<&'a [u8]>, TileError> {
+    let malformed = |index, what| TileError::Malformed {
+        file: file.to_owned(),
+        index,
+        what,
+    };
     let named = if file == id.path() {
         id.width
     } else {
         TILE_WIDTH
     };
-    let mut entries = Vec::new();
-    let mut rest = bytes.as_slice();
+    let mut entries = Vec::with_capacity(256);
+    let mut rest = bytes;
     for n in 0..named {
-        let index = Some(id.n * TILE_WIDTH + n);
         let Some((entry, after)) = split_entry(rest) else {
-            let what = format!("entry {n} is cut off");
-            return Err(TileError::Malformed { file, index, what });
+            let index = Some(id.n * TILE_WIDTH + n);
+            return Err(malformed(index, format!("entry {n} is cut off")));
         };
-        entries.push(entry.to_vec());
+        entries.push(entry);
         rest = after;
     }
     if !rest.is_empty() {
         let what = format!("{} bytes follow its last entry", rest.len());
-        return Err(TileError::Malformed {
-            file,
-            index: None,
-            what,
-        });
+        return Err(malformed(None, what));
     }
     entries.truncate(usize::try_from(id.width).unwrap_or(usize::MAX));
-    Ok((file, entries))
+    Ok(entries)
 }
 
 fn split_entry(bytes: &[u8]) -> Option<(&[u8], &[u8])> {

@@ -5,18 +5,27 @@
 
 use crate::checkpoint::SignedCheckpoint;
 use crate::disk::Disk;
-use crate::leaf::Record;
+use crate::group::Group;
+use crate::leaf::Receipt;
+use crate::names::NameId;
+use crate::rewriting::{Clearing, Rewrite};
 use crate::sequencer::AppendError;
 use crate::state::Counters;
 use crate::tile::{Kind, TILE_WIDTH, TileError, TileId, read_entries};
 use std::collections::VecDeque;
+use std::io;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::{oneshot, watch};
 
 /// Bytes of entries that may wait for their checkpoint before appends wait for the publisher:
-/// half a second of the fastest ingest that was measured, and a small part of a small machine.
-const WAITING_BYTES_MAX: u64 = 64 << 20;
+/// a fifth of a second of the fastest ingest that was measured, and a small part of a small machine.
+const WAITING_BYTES_MAX: usize = 64 << 20;
+/// Bytes of entries from which on the publisher puts them in place without waiting for more, so that
+/// a checkpoint does not come with one large burst of writes.
+const STEP_BYTES: usize = 4 << 20;
+/// Steps of a checkpoint interval at whose ends the publisher puts in place what has come.
+const STEPS: u32 = 8;
 
 /// A caller of `publish` and the size it waits for.
 type Waiter = (
@@ -39,14 +48,23 @@ struct Inner {
     committed: u64,
     counters: Counters,
     /// Acknowledged entries beyond the published checkpoint, oldest first.
-    waiting: VecDeque<Arc<Record>>,
-    waiting_bytes: u64,
+    waiting: VecDeque<Arc<Group>>,
+    waiting_bytes: usize,
+    /// Index after the last entry that the publisher has taken.
+    taken: u64,
+    /// Bytes of entries beyond it.
+    untaken_bytes: usize,
     published: Arc<SignedCheckpoint>,
     waiters: Vec<Waiter>,
-    failure: Option<String>,
+    /// Orders for the publisher and for the sequencer.
+    rewrites: Vec<Rewrite>,
+    clearings: Vec<Clearing>,
+    failure: Option<AppendError>,
     full: bool,
     /// No more entries will come.
     ended: bool,
+    /// The publisher sleeps until there is something to publish.
+    idle: bool,
     stats: Stats,
 }
 
@@ -61,12 +79,18 @@ pub struct Stats {
     pub checkpoints: u64,
     /// Entries acknowledged that no published checkpoint covers yet.
     pub waiting: u64,
+    /// Bytes of the queue that are taken by callers whose entries are not durable yet.
+    pub queued_bytes: usize,
 }
 
-/// What there is to publish.
+/// What there is for the publisher to do.
 pub(crate) struct Work {
-    pub(crate) records: Vec<Arc<Record>>,
-    pub(crate) counters: Counters,
+    /// Entries that it has not taken yet, oldest first.
+    pub(crate) groups: Vec<Arc<Group>>,
+    /// Whether it is time for a checkpoint; otherwise complete tiles are put in place.
+    pub(crate) publish: bool,
+    /// To be done when the entries are published.
+    pub(crate) rewrites: Vec<Rewrite>,
 }
 
 impl Shared {
@@ -74,7 +98,7 @@ impl Shared {
         origin: &str,
         published: SignedCheckpoint,
         counters: Counters,
-        replayed: Vec<Record>,
+        replayed: Vec<Group>,
     ) -> Self {
         let size = published.checkpoint.size;
         let mut inner = Inner {
@@ -82,14 +106,21 @@ impl Shared {
             counters,
             waiting: VecDeque::new(),
             waiting_bytes: 0,
+            taken: size,
+            untaken_bytes: 0,
             published: Arc::new(published),
             waiters: Vec::new(),
+            rewrites: Vec::new(),
+            clearings: Vec::new(),
             failure: None,
             full: false,
             ended: false,
+            idle: false,
             stats: Stats::default(),
         };
-        inner.admit(replayed);
+        for group in replayed {
+            inner.admit(&Arc::new(group));
+        }
         let size = watch::Sender::new(inner.committed);
         let (work, progress) = (Condvar::new(), Condvar::new());
         Self {
@@ -108,17 +139,21 @@ impl Shared {
 
     // The sequencer's side.
 
-    pub(crate) fn committed(&self, records: Vec<Record>, syncs: u64) {
-        if records.is_empty() {
+    pub(crate) fn committed(&self, group: &Arc<Group>, syncs: u64) {
+        if group.entries.is_empty() {
             return;
         }
         let mut inner = self.lock();
-        inner.stats.entries += u64::try_from(records.len()).unwrap_or(0);
+        inner.stats.entries += u64::try_from(group.entries.len()).unwrap_or(0);
         inner.stats.syncs = syncs;
-        inner.admit(records);
+        inner.admit(group);
         let size = inner.committed;
+        // While the publisher is at work it looks by itself.
+        let wake = inner.idle || inner.untaken_bytes >= STEP_BYTES;
         drop(inner);
-        self.work.notify_all();
+        if wake {
+            self.work.notify_all();
+        }
         self.size.send_replace(size);
     }
 
@@ -144,52 +179,77 @@ impl Shared {
         self.work.notify_all();
     }
 
-    pub(crate) fn find_waiting(&self, source: &str, source_seq: u64) -> Option<Arc<Record>> {
+    /// The receipt of an entry that waits, handed over a second time.
+    pub(crate) fn find_waiting(&self, source: NameId, source_seq: u64) -> Option<Receipt> {
         let inner = self.lock();
-        let same = |r: &&Arc<Record>| r.source == source && r.source_seq == source_seq;
-        inner.waiting.iter().rev().find(same).cloned()
+        inner.waiting.iter().rev().find_map(|group| {
+            let mut entries = group.entries.iter();
+            let at = entries.position(|it| it.source == source && it.source_seq == source_seq)?;
+            group.receipt(&self.origin, at, true)
+        })
     }
 
     // The publisher's side.
 
     /// Waits until there is something to publish, then, unless somebody waits for it, for
-    /// `interval` more, so that a checkpoint covers what comes together. `None` at the end.
-    pub(crate) fn wait_for_work(&self, interval: Duration) -> Option<Work> {
+    /// `interval` more, so that a checkpoint covers what comes together. What has come by the end
+    /// of each step of the interval, or is much, is handed out at once. `None` at the end.
+    pub(crate) fn wait_for_work(&self, interval: Duration, step: &mut u32) -> Option<Work> {
         let mut inner = self.lock();
+        if *step == 0 {
+            inner = self.wait_for_entries(inner)?;
+        }
+        let (mut inner, _) = self
+            .work
+            .wait_timeout_while(inner, interval / STEPS, |inner| {
+                !inner.is_pressed() && inner.untaken_bytes < STEP_BYTES
+            })
+            .unwrap_or_else(PoisonError::into_inner);
+        *step += 1;
+        let publish = *step >= STEPS || inner.is_pressed();
+        if publish {
+            *step = 0;
+        }
+        Some(inner.work(publish))
+    }
+
+    /// Waits until there is an entry that is not published, or an order; `None` at the end.
+    fn wait_for_entries<'a>(
+        &self,
+        mut inner: MutexGuard<'a, Inner>,
+    ) -> Option<MutexGuard<'a, Inner>> {
         loop {
             if inner.failure.is_some() {
                 inner.refuse_waiters();
-            }
-            if !inner.waiting.is_empty() && inner.failure.is_none() {
-                break;
+            } else if inner.committed > inner.published.checkpoint.size
+                || !inner.rewrites.is_empty()
+            {
+                return Some(inner);
             }
             if inner.ended {
                 return None;
             }
+            inner.idle = true;
             inner = self
                 .work
                 .wait(inner)
                 .unwrap_or_else(PoisonError::into_inner);
+            inner.idle = false;
         }
-        let (mut inner, _) = self
-            .work
-            .wait_timeout_while(inner, interval, |inner| {
-                inner.waiters.is_empty() && !inner.ended
-            })
-            .unwrap_or_else(PoisonError::into_inner);
-        Some(inner.work())
     }
 
     /// What there is to publish right now.
     pub(crate) fn work(&self) -> Work {
-        self.lock().work()
+        self.lock().work(true)
     }
 
     pub(crate) fn now_published(&self, checkpoint: SignedCheckpoint) {
         let mut inner = self.lock();
         let size = checkpoint.checkpoint.size;
-        while let Some(record) = inner.waiting.pop_front_if(|record| record.index < size) {
-            inner.waiting_bytes -= record.stored_bytes();
+        let mut done = Vec::new(); // freed after the lock is
+        while let Some(group) = inner.waiting.pop_front_if(|group| group.end() <= size) {
+            inner.waiting_bytes -= group.memory_bytes();
+            done.push(group);
         }
         inner.published = Arc::new(checkpoint);
         inner.stats.checkpoints += 1;
@@ -209,23 +269,59 @@ impl Shared {
 
     // Failure.
 
-    /// Records the first failure; the ledger is read-only from here on.
-    pub(crate) fn fail(&self, cause: &str) {
+    /// Records that `what` failed, unless something did before; the ledger is read-only from here
+    /// on. Answers why.
+    pub(crate) fn fail(&self, what: &str, cause: &io::Error) -> AppendError {
+        let full = matches!(
+            cause.kind(),
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
+        );
+        let cause = format!("{what}: {cause}");
+        let failure = if full {
+            AppendError::StorageFull { cause }
+        } else {
+            AppendError::NotWritable { cause }
+        };
         let mut inner = self.lock();
-        inner.failure.get_or_insert_with(|| cause.to_owned());
+        let failure = inner.failure.get_or_insert(failure).clone();
         inner.refuse_waiters();
         drop(inner);
         self.work.notify_all();
         self.progress.notify_all();
+        failure
     }
 
     pub(crate) fn check_writable(&self) -> Result<(), AppendError> {
         self.lock().check()
     }
 
+    // Orders.
+
+    /// Orders side values to be replaced, by the publisher.
+    pub(crate) fn rewrite(&self, order: Rewrite) {
+        let mut inner = self.lock();
+        if inner.failure.is_none() && !inner.ended {
+            inner.rewrites.push(order);
+        }
+        drop(inner);
+        self.work.notify_all();
+    }
+
+    /// Orders segments to be cleared, by the sequencer when it next wakes.
+    pub(crate) fn clear(&self, order: Clearing) {
+        let mut inner = self.lock();
+        if inner.failure.is_none() && !inner.ended {
+            inner.clearings.push(order);
+        }
+    }
+
+    pub(crate) fn take_clearings(&self) -> Vec<Clearing> {
+        std::mem::take(&mut self.lock().clearings)
+    }
+
     // The readers' side.
 
-    pub(crate) fn failure(&self) -> Option<String> {
+    pub(crate) fn failure(&self) -> Option<AppendError> {
         self.lock().failure.clone()
     }
 
@@ -251,21 +347,18 @@ impl Shared {
 
     pub(crate) fn stats(&self) -> Stats {
         let inner = self.lock();
-        let waiting = u64::try_from(inner.waiting.len()).unwrap_or(u64::MAX);
         Stats {
-            waiting,
+            waiting: inner.committed - inner.published.checkpoint.size,
             ..inner.stats
         }
     }
 
-    /// The entry if it waits for its checkpoint; then it is not in a bundle yet.
-    pub(crate) fn waiting(&self, index: u64) -> Option<Arc<Record>> {
+    /// The group of an entry that waits for its checkpoint; then it is not in a bundle yet.
+    pub(crate) fn waiting(&self, index: u64) -> Option<Arc<Group>> {
         let inner = self.lock();
-        let first = inner.waiting.front()?.index;
-        inner
-            .waiting
-            .get(usize::try_from(index.checked_sub(first)?).ok()?)
-            .cloned()
+        let at = inner.waiting.partition_point(|group| group.end() <= index);
+        let group = inner.waiting.get(at).filter(|it| it.first <= index);
+        group.cloned()
     }
 
     /// The bytes of an entry that a published checkpoint covers.
@@ -314,29 +407,40 @@ impl Shared {
 }
 
 impl Inner {
-    fn admit(&mut self, records: Vec<Record>) {
-        for record in records {
-            self.counters.apply(&record);
-            self.committed = record.index + 1;
-            self.waiting_bytes += record.stored_bytes();
-            self.waiting.push_back(Arc::new(record));
+    fn admit(&mut self, group: &Arc<Group>) {
+        self.counters.apply(group, group.first);
+        self.committed = group.end();
+        self.waiting_bytes += group.memory_bytes();
+        self.untaken_bytes += group.memory_bytes();
+        self.waiting.push_back(group.clone());
+    }
+
+    /// Somebody waits for a checkpoint.
+    fn is_pressed(&self) -> bool {
+        !self.waiters.is_empty() || !self.rewrites.is_empty() || self.ended
+    }
+
+    fn work(&mut self, publish: bool) -> Work {
+        let rewrites = match publish {
+            true => std::mem::take(&mut self.rewrites),
+            false => Vec::new(),
+        };
+        Work {
+            groups: self.take(),
+            publish,
+            rewrites,
         }
     }
 
-    fn work(&mut self) -> Work {
-        Work {
-            records: self.waiting.iter().cloned().collect(),
-            counters: self.counters.clone(),
-        }
+    fn take(&mut self) -> Vec<Arc<Group>> {
+        let from = self.waiting.partition_point(|it| it.end() <= self.taken);
+        self.taken = self.committed;
+        self.untaken_bytes = 0;
+        self.waiting.iter().skip(from).cloned().collect()
     }
 
     fn check(&self) -> Result<(), AppendError> {
-        match &self.failure {
-            Some(cause) => Err(AppendError::NotWritable {
-                cause: cause.clone(),
-            }),
-            None => Ok(()),
-        }
+        self.failure.clone().map_or(Ok(()), Err)
     }
 
     fn refuse_waiters(&mut self) {
@@ -344,6 +448,8 @@ impl Inner {
             for (_, waiter) in self.waiters.drain(..) {
                 drop(waiter.send(Err(refusal.clone()))); // the caller may have stopped waiting
             }
+            self.rewrites.clear(); // whoever waits for an answer sees that none comes
+            self.clearings.clear();
         }
     }
 }

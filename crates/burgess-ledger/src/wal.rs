@@ -3,31 +3,24 @@
 //!
 //! A segment is a zero-filled file of fixed size, so that `fdatasync` has no metadata to write; a
 //! segment whose entries are all published is renamed and used again. Entries are written in
-//! groups, one group per `fdatasync`. A group is framed as a whole and starts on a block of its
-//! own: writing it never touches a block that holds an acknowledged entry.
+//! groups, one group per `fdatasync`. A group is framed as a whole, starts on a block of its own
+//! and fills its last one: writing it never touches a block that holds an acknowledged entry, and
+//! never reads one.
 //!
 //! What was torn off by a crash is told from what was damaged later: the writer never starts a
 //! group before the previous one is durable, so a bad group with a good one behind it was
 //! acknowledged and has been damaged.
 
-use crate::disk::{Disk, DiskFile};
-use crate::leaf::{Record, put_bytes, take_bytes};
+use crate::disk::{Disk, DiskFile, fill_with_zeros};
+use crate::group::{Framed, Group};
+use crate::names::Names;
 use std::io;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Groups start on this boundary: the page of the cache and the block of common disks.
 const BLOCK: usize = 4096;
-/// Marks the beginning of a group; the digit is the version of the frame.
-const MAGIC: &[u8; 8] = b"burgwal1";
-/// magic, segment number, first index, entries, payload bytes, CRC-32C.
-const HEADER: usize = 8 + 8 + 8 + 4 + 4 + 4;
 const FOLDER: &str = "wal";
-
-/// A group of entries read back.
-pub(crate) struct Group {
-    pub(crate) records: Vec<Record>,
-    bytes: usize,
-}
 
 /// Why the segments cannot be trusted.
 #[derive(Debug, thiserror::Error)]
@@ -44,6 +37,8 @@ pub(crate) enum WalError {
         found: u64,
         expected: u64,
     },
+    #[error("`{file}` holds a group at byte {offset} that cannot be read")]
+    Unreadable { file: String, offset: usize },
     #[error("`{file}`: {cause}")]
     Io { file: String, cause: io::Error },
 }
@@ -52,57 +47,18 @@ fn segment_name(number: u64) -> String {
     format!("{FOLDER}/{number:016}")
 }
 
-/// Frames records as one group, without the padding to the next block.
-fn encode_group(segment: u64, records: &[Record]) -> Option<Vec<u8>> {
-    let mut payload = Vec::new();
-    for record in records {
-        record.encode(&mut payload);
-    }
-    let first = records.first()?.index;
-    let count = u32::try_from(records.len()).ok()?;
-    let mut covered = Vec::with_capacity(payload.len() + HEADER);
-    covered.extend_from_slice(&segment.to_be_bytes());
-    covered.extend_from_slice(&first.to_be_bytes());
-    covered.extend_from_slice(&count.to_be_bytes());
-    put_bytes(&mut covered, &payload);
-    let mut group = MAGIC.to_vec();
-    group.extend_from_slice(&crc32c::crc32c(&covered).to_be_bytes());
-    group.append(&mut covered);
-    Some(group)
-}
-
-/// Reads the group at the start of `bytes`, if there is a whole and undamaged one of this segment.
-fn decode_group(segment: u64, bytes: &[u8]) -> Option<Group> {
-    let (magic, rest) = bytes.split_first_chunk::<8>()?;
-    let (crc, covered) = rest.split_first_chunk::<4>()?;
-    let (number, after) = covered.split_first_chunk::<8>()?;
-    if magic != MAGIC || u64::from_be_bytes(*number) != segment {
-        return None;
-    }
-    let (first, after) = after.split_first_chunk::<8>()?;
-    let (count, mut after) = after.split_first_chunk::<4>()?;
-    let mut payload = take_bytes(&mut after)?;
-    let bytes = HEADER + payload.len();
-    let covered = covered.get(..bytes - 12)?;
-    if crc32c::crc32c(covered) != u32::from_be_bytes(*crc) {
-        return None;
-    }
-    let first = u64::from_be_bytes(*first);
-    let mut records = Vec::new();
-    for n in 0..u64::from(u32::from_be_bytes(*count)) {
-        records.push(Record::decode(first.checked_add(n)?, &mut payload)?);
-    }
-    payload.is_empty().then_some(Group { records, bytes })
-}
-
 /// The next block boundary at or after `offset`.
 fn aligned(offset: usize) -> usize {
     offset.next_multiple_of(BLOCK)
 }
 
-/// Entries from `size` on, in order, as far as the segments hold them; and the numbers of the
-/// segments that are there.
-pub(crate) fn recover(disk: &dyn Disk, size: u64) -> Result<(Vec<Record>, Vec<u64>), WalError> {
+/// Entries from `size` on, in order, as far as the segments hold them, and the numbers of the
+/// segments that are there. New names are numbered in `names`.
+pub(crate) fn recover(
+    disk: &dyn Disk,
+    size: u64,
+    names: &mut Names,
+) -> Result<(Vec<Group>, Vec<u64>), WalError> {
     let io = |file: String| move |cause| WalError::Io { file, cause };
     let mut numbers: Vec<u64> = disk
         .list(FOLDER)
@@ -111,51 +67,54 @@ pub(crate) fn recover(disk: &dyn Disk, size: u64) -> Result<(Vec<Record>, Vec<u6
         .filter_map(|name| name.parse().ok())
         .collect();
     numbers.sort_unstable();
-    let mut records: Vec<Record> = Vec::new();
+    let mut groups: Vec<Group> = Vec::new();
     let mut expected = size;
     for &number in &numbers {
         let file = segment_name(number);
         let bytes = disk.read(&file).map_err(io(file.clone()))?;
-        for record in groups_of(&file, number, &bytes)?
-            .into_iter()
-            .flat_map(|g| g.records)
-        {
-            if record.index < size {
+        for (offset, framed) in groups_of(&file, number, &bytes)? {
+            if framed.end() <= size {
                 continue; // a published checkpoint covers it
             }
-            if record.index != expected {
+            if framed.first.max(size) != expected {
                 return Err(WalError::Gap {
                     file,
-                    found: record.index,
+                    found: framed.first,
                     expected,
                 });
             }
-            expected += 1;
-            records.push(record);
+            let Some(group) = framed.read(size, names) else {
+                return Err(WalError::Unreadable { file, offset });
+            };
+            expected = group.end();
+            groups.push(group);
         }
     }
-    Ok((records, numbers))
+    Ok((groups, numbers))
 }
 
-/// The groups of one segment up to its torn or unused end.
-fn groups_of(file: &str, number: u64, bytes: &[u8]) -> Result<Vec<Group>, WalError> {
+/// The groups of one segment up to its torn or unused end, each with its offset.
+fn groups_of<'a>(
+    file: &str,
+    number: u64,
+    bytes: &'a [u8],
+) -> Result<Vec<(usize, Framed<'a>)>, WalError> {
     let (mut offset, mut groups) = (0, Vec::new());
-    while let Some(group) = bytes
+    while let Some(framed) = bytes
         .get(offset..)
-        .and_then(|rest| decode_group(number, rest))
+        .and_then(|rest| Framed::at(number, rest))
     {
-        offset = aligned(offset + group.bytes);
-        groups.push(group);
+        let end = aligned(offset + framed.bytes());
+        groups.push((offset, framed));
+        offset = end;
     }
     let mut later = offset + BLOCK;
     while let Some(rest) = bytes.get(later..).filter(|rest| !rest.is_empty()) {
-        if let Some(index) = decode_group(number, rest)
-            .and_then(|group| group.records.first().map(|record| record.index))
-        {
+        if let Some(framed) = Framed::at(number, rest) {
             return Err(WalError::Damaged {
                 file: file.to_owned(),
                 offset,
-                index,
+                index: framed.first,
             });
         }
         later += BLOCK;
@@ -163,17 +122,93 @@ fn groups_of(file: &str, number: u64, bytes: &[u8]) -> Result<Vec<Group>, WalErr
     Ok(groups)
 }
 
+/// The segments that are not being written: those that wait for their entries to be published, and
+/// the next one, which the publisher makes ready so that the sequencer need not wait for it.
+pub(crate) struct Segments {
+    disk: Arc<dyn Disk>,
+    bytes: usize,
+    /// The current segment is half full.
+    wanted: AtomicBool,
+    inner: Mutex<Spares>,
+}
+
+struct Spares {
+    /// Each with the index after its last entry.
+    old: Vec<(u64, u64)>,
+    /// The number that the next segment gets.
+    next: u64,
+    ready: Option<(u64, Box<dyn DiskFile>)>,
+}
+
+impl Segments {
+    /// Makes the next segment ready if it will be wanted soon. Only one whose entries the published
+    /// checkpoint, of `published` entries, covers is used again.
+    pub(crate) fn prepare(&self, published: u64) -> io::Result<()> {
+        if !self.wanted.swap(false, Ordering::Relaxed) {
+            return Ok(());
+        }
+        let mut spares = self.lock();
+        if spares.ready.is_none() {
+            let segment = self.next(&mut spares, published)?;
+            spares.ready = Some(segment);
+        }
+        Ok(())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Spares> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Writes zeros over the segments whose entries are published, also over the one that is ready.
+    fn clear(&self, published: u64) -> io::Result<()> {
+        let spares = self.lock();
+        let done = spares.old.iter().filter(|(_, end)| *end <= published);
+        let ready = spares.ready.iter().map(|(number, _)| *number);
+        done.map(|(number, _)| *number)
+            .chain(ready)
+            .try_for_each(|number| clear(&*self.disk, &segment_name(number)))
+    }
+
+    fn take(&self, published: u64) -> io::Result<(u64, Box<dyn DiskFile>)> {
+        let mut spares = self.lock();
+        match spares.ready.take() {
+            Some(ready) => Ok(ready),
+            None => self.next(&mut spares, published),
+        }
+    }
+
+    /// A segment to write next: one whose entries are all published under a new number, or a new
+    /// file. Its name is durable before its first group is.
+    fn next(&self, spares: &mut Spares, published: u64) -> io::Result<(u64, Box<dyn DiskFile>)> {
+        let number = spares.next;
+        let name = segment_name(number);
+        spares.next += 1;
+        let free = spares.old.iter().position(|(_, end)| *end <= published);
+        if let Some((free, _)) = free.map(|at| spares.old.remove(at)) {
+            let free = segment_name(free);
+            if usize::try_from(self.disk.size(&free)?) == Ok(self.bytes) {
+                self.disk.rename(&free, &name)?;
+                self.disk.sync_folder(FOLDER)?;
+                return Ok((number, self.disk.open(&name)?));
+            }
+            self.disk.remove(&free)?; // made under another size setting, or cut short while being filled
+        }
+        let file = self.disk.create(&name)?;
+        fill_with_zeros(&*file, self.bytes)?;
+        file.sync()?;
+        self.disk.sync_folder(FOLDER)?;
+        Ok((number, file))
+    }
+}
+
 /// The writing end. Owned by the sequencer's thread.
 pub(crate) struct Wal {
-    disk: Arc<dyn Disk>,
-    segment_bytes: usize,
+    segments: Arc<Segments>,
     number: u64,
     file: Box<dyn DiskFile>,
     offset: usize,
     /// Index after the last entry of the current segment.
     end: u64,
-    /// Segments that are not written any more, each with the index after its last entry.
-    old: Vec<(u64, u64)>,
     /// Calls of `fdatasync` for groups so far.
     pub(crate) syncs: u64,
 }
@@ -189,78 +224,104 @@ impl Wal {
     ) -> io::Result<Self> {
         disk.make_folder(FOLDER)?;
         disk.sync_folder("")?;
-        let mut old: Vec<(u64, u64)> = numbers.iter().map(|&number| (number, size)).collect();
-        let number = numbers.last().map_or(1, |last| last + 1);
-        let file = next_segment(&*disk, &mut old, number, segment_bytes, size)?;
-        Ok(Self {
+        let spares = Spares {
+            old: numbers.iter().map(|&number| (number, size)).collect(),
+            next: numbers.last().map_or(1, |last| last + 1),
+            ready: None,
+        };
+        let segments = Segments {
             disk,
-            segment_bytes,
+            bytes: segment_bytes,
+            wanted: AtomicBool::new(false),
+            inner: Mutex::new(spares),
+        };
+        let (number, file) = segments.take(size)?;
+        Ok(Self {
+            segments: Arc::new(segments),
             number,
             file,
             offset: 0,
             end: size,
-            old,
             syncs: 0,
         })
     }
 
-    /// Writes records as one group and makes it durable. `published` is the size that the published
-    /// checkpoint covers: segments below it may be used again.
-    pub(crate) fn append(&mut self, records: &[Record], published: u64) -> io::Result<()> {
-        let mut group = self.frame(records)?;
-        if self.offset + group.len() > self.segment_bytes {
-            self.rotate(published)?;
-            group = self.frame(records)?; // the frame names its segment
-        }
-        let offset = u64::try_from(self.offset).map_err(io::Error::other)?;
-        self.file.write_at(offset, &group)?;
-        self.file.sync()?;
-        self.syncs += 1;
-        self.offset = aligned(self.offset + group.len());
-        self.end = records.last().map_or(self.end, |record| record.index + 1);
-        Ok(())
+    pub(crate) fn segments(&self) -> Arc<Segments> {
+        self.segments.clone()
     }
 
-    fn frame(&self, records: &[Record]) -> io::Result<Vec<u8>> {
-        let group = encode_group(self.number, records);
-        group
-            .filter(|group| group.len() <= self.segment_bytes)
-            .ok_or_else(|| io::Error::other("a group is larger than a segment"))
+    /// Begins a fresh segment if `rotate`, and writes zeros over those that are not written any more
+    /// and whose entries are published. Answers whether others remain.
+    pub(crate) fn clear(&mut self, rotate: bool, published: u64) -> io::Result<bool> {
+        let segments = self.segments.clone();
+        if rotate {
+            segments.lock().old.push((self.number, self.end));
+        }
+        segments.clear(published)?;
+        if rotate {
+            self.begin(segments.take(published)?); // only now: it may be one of them
+        }
+        let remain = segments.lock().old.iter().any(|(_, end)| *end > published);
+        Ok(remain)
+    }
+
+    /// Writes a group and makes it durable. `published` is the size that the published checkpoint
+    /// covers: segments below it may be used again.
+    pub(crate) fn append(&mut self, group: &mut Group, published: u64) -> io::Result<()> {
+        let bytes = aligned(group.frame_bytes());
+        if bytes > self.segments.bytes {
+            return Err(io::Error::other("a group is larger than a segment"));
+        }
+        if self.offset + bytes > self.segments.bytes {
+            self.rotate(published)?;
+        }
+        group.seal(self.number);
+        let offset = u64::try_from(self.offset).map_err(io::Error::other)?;
+        self.file.write_at(offset, group.pad(BLOCK))?;
+        self.file.sync()?;
+        self.syncs += 1;
+        let half = self.segments.bytes / 2;
+        if self.offset < half && self.offset + bytes >= half {
+            self.segments.wanted.store(true, Ordering::Relaxed);
+        }
+        self.offset += bytes;
+        self.end = group.end();
+        Ok(())
     }
 
     fn rotate(&mut self, published: u64) -> io::Result<()> {
-        self.old.push((self.number, self.end));
-        self.number += 1;
-        self.offset = 0;
-        let bytes = self.segment_bytes;
-        self.file = next_segment(&*self.disk, &mut self.old, self.number, bytes, published)?;
+        let next = self.segments.take(published)?;
+        self.segments.lock().old.push((self.number, self.end));
+        self.begin(next);
         Ok(())
+    }
+
+    fn begin(&mut self, (number, file): (u64, Box<dyn DiskFile>)) {
+        self.number = number;
+        self.file = file;
+        self.offset = 0;
     }
 }
 
-/// A segment to write next: one whose entries are all published under a new number, or a new file.
-/// Its name is durable before its first group is.
-fn next_segment(
-    disk: &dyn Disk,
-    old: &mut Vec<(u64, u64)>,
-    number: u64,
-    bytes: usize,
-    published: u64,
-) -> io::Result<Box<dyn DiskFile>> {
-    let name = segment_name(number);
-    let spare = old.iter().position(|(_, end)| *end <= published);
-    if let Some((spare, _)) = spare.map(|at| old.remove(at)) {
-        let spare = segment_name(spare);
-        if usize::try_from(disk.size(&spare)?) == Ok(bytes) {
-            disk.rename(&spare, &name)?;
-            disk.sync_folder(FOLDER)?;
-            return disk.open(&name);
-        }
-        disk.remove(&spare)?; // made under another size setting, or cut short while being filled
+/// Writes zeros over a whole file, in place, so that what it held is gone from the disk's blocks too
+/// as far as a file system writes in place.
+pub(crate) fn clear(disk: &dyn Disk, name: &str) -> io::Result<()> {
+    let bytes = usize::try_from(disk.size(name)?).map_err(io::Error::other)?;
+    let file = disk.open(name)?;
+    fill_with_zeros(&*file, bytes)?;
+    file.sync()
+}
+
+/// What must hold of a segment of any bytes: what is read of it lies in it, in order.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn check(number: u64, bytes: &[u8]) {
+    let Ok(groups) = groups_of("segment", number, bytes) else {
+        return;
+    };
+    let mut end = 0;
+    for (offset, framed) in groups {
+        assert!(offset >= end && offset.is_multiple_of(BLOCK));
+        end = offset + framed.bytes();
+        assert!(end <= bytes.len());
     }
-    let file = disk.create(&name)?;
-    file.write_at(0, &vec![0; bytes])?;
-    file.sync()?;
-    disk.sync_folder(FOLDER)?;
-    Ok(file)
 }

@@ -180,22 +180,38 @@ impl Store {
         wrapped: &[u8],
         now: Timestamp,
     ) -> Result<SubjectKey, StoreError> {
+        let key = [(fingerprint, wrapped.to_vec())];
+        let held = self.ensure_subject_keys(&key, now).await?.pop();
+        Ok(held.unwrap_or(SubjectKey::Never))
+    }
+
+    /// As [`Store::ensure_subject_key`], for many subjects in one transaction; answers in their
+    /// order.
+    pub async fn ensure_subject_keys(
+        &self,
+        keys: &[(Digest, Vec<u8>)],
+        now: Timestamp,
+    ) -> Result<Vec<SubjectKey>, StoreError> {
+        let mut held = Vec::with_capacity(keys.len());
         let mut tx = self.writer().begin_with(BEGIN_WRITE).await?;
-        sqlx::query(
-            "INSERT INTO subject_keys (id, state, wrapped, created_at, erased_at, revision)
-             VALUES ($1, 'active', $2, $3, NULL, 1) ON CONFLICT (id) DO NOTHING",
-        )
-        .bind(fingerprint.to_string())
-        .bind(wrapped)
-        .bind(now.as_micros())
-        .execute(&mut *tx)
-        .await?;
-        let row: Option<SubjectRow> = sqlx::query_as(SUBJECT)
+        for (fingerprint, wrapped) in keys {
+            sqlx::query(
+                "INSERT INTO subject_keys (id, state, wrapped, created_at, erased_at, revision)
+                 VALUES ($1, 'active', $2, $3, NULL, 1) ON CONFLICT (id) DO NOTHING",
+            )
             .bind(fingerprint.to_string())
-            .fetch_optional(&mut *tx)
+            .bind(wrapped)
+            .bind(now.as_micros())
+            .execute(&mut *tx)
             .await?;
+            let row: Option<SubjectRow> = sqlx::query_as(SUBJECT)
+                .bind(fingerprint.to_string())
+                .fetch_optional(&mut *tx)
+                .await?;
+            held.push(subject(row)?);
+        }
         tx.commit().await?;
-        subject(row)
+        Ok(held)
     }
 
     /// Keeps the first key for its purpose, at the first start, before there is a policy that could

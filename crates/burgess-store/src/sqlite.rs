@@ -8,6 +8,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use burgess_core::time::Timestamp;
+use sqlx::ConnectOptions as _;
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
@@ -30,7 +31,11 @@ const READERS: u32 = 4;
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Migrations in order; the position is the version, from 1.
-const MIGRATIONS: &[&str] = &[include_str!("../migrations/sqlite/0001_spine.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("../migrations/sqlite/0001_spine.sql"),
+    include_str!("../migrations/sqlite/0002_ledger_locks.sql"),
+    include_str!("../migrations/sqlite/0003_keeping.sql"),
+];
 
 /// The writer's and the readers' connections, the tables up to date.
 pub(crate) async fn open(path: &Path, now: Timestamp) -> Result<(Pool, Pool), StoreError> {
@@ -44,6 +49,11 @@ pub(crate) async fn open(path: &Path, now: Timestamp) -> Result<(Pool, Pool), St
         .connect_with(options(path).pragma("query_only", "ON"))
         .await?;
     Ok((writer, readers))
+}
+
+/// One more connection, which may write.
+pub(crate) async fn connect(path: &Path) -> Result<Connection, StoreError> {
+    Ok(options(path).connect().await?)
 }
 
 fn options(path: &Path) -> SqliteConnectOptions {

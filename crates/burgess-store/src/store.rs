@@ -3,7 +3,7 @@
 //! Reads are the nouns' own files; writes are `tx`. Not here: HTTP, rules, keys.
 
 use std::fs::{File, TryLockError};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use burgess_core::time::Timestamp;
@@ -32,6 +32,7 @@ pub struct Store {
 struct Inner {
     writer: Pool,
     readers: Pool,
+    database: PathBuf,
     blobs: Blobs,
     filled: Notify,
     /// Held as long as the store is open; the operating system frees it when the process dies.
@@ -45,11 +46,13 @@ impl Store {
         std::fs::create_dir_all(dir).map_err(StoreError::io(dir))?;
         let lock = lock(dir)?;
         let blobs = Blobs::open(dir.join(BLOBS))?;
-        let (writer, readers) = sqlite::open(&dir.join(DATABASE), now).await?;
+        let database = dir.join(DATABASE);
+        let (writer, readers) = sqlite::open(&database, now).await?;
         Ok(Self {
             inner: Arc::new(Inner {
                 writer,
                 readers,
+                database,
                 blobs,
                 filled: Notify::new(),
                 _lock: lock,
@@ -93,6 +96,10 @@ impl Store {
             .fetch_all(self.readers())
             .await?;
         Ok(lines.into_iter().filter(|line| line != "ok").collect())
+    }
+
+    pub(crate) async fn connect(&self) -> Result<sqlite::Connection, StoreError> {
+        sqlite::connect(&self.inner.database).await
     }
 
     pub(crate) fn writer(&self) -> &Pool {

@@ -5,6 +5,7 @@
 //! it, only keyed tokens that the binary made. Not here: keys, the events themselves (the binary
 //! reads them back from the ledger, for who may see them), and the tables of the state.
 
+pub mod archive;
 mod batch;
 mod entry;
 mod error;

@@ -17,7 +17,7 @@ use burgess_gateway::ports::{self, Vault};
 use burgess_gateway::{Gateway, Parts};
 use burgess_inspect::advisories::Database;
 use burgess_inspect::dlp;
-use burgess_ledger::{Ledger, NoteSigner, Options};
+use burgess_ledger::{Ledger, LockTable, NoteSigner, Options};
 use burgess_store::{Change, PolicyBundle, RuleKind, Store, Versioned, Write};
 use burgess_trail::Trail;
 use tokio::net::TcpListener;
@@ -36,9 +36,16 @@ use crate::kms::subjects::Subjects;
 use crate::operations::event;
 use crate::operations::trail::{Reads, complete};
 use crate::server::Server;
+use crate::witnesses::Witnesses;
 
 /// Largest advisory archive that is read: the npm archive of OSV is some 60 MB.
 const ADVISORY_BYTES_MAX: u64 = 300_000_000;
+
+/// Disk that the ledger holds for recovery: room for some ten thousand events, and for the database
+/// to end what it is writing.
+const LEDGER_RESERVE_BYTES: usize = 16 << 20;
+/// How long the start waits for witnesses; one that is away must not keep the server down.
+const WITNESS_TIME_MAX: Duration = Duration::from_secs(3);
 
 /// The server could not start. Each cause says what to do.
 #[derive(Debug, thiserror::Error)]
@@ -78,7 +85,14 @@ pub async fn open(
             .map_err(open_error)?,
     );
     let keys = Arc::new(KeyRing::open(&config.data.join("keys"), kek).map_err(open_error)?);
-    let ledger = open_ledger(&config, &keys)?;
+    let locks = Arc::new(store.locks().await.map_err(open_error)?);
+    let ledger = open_ledger(&config, &keys, locks).await?;
+    let witnesses =
+        Witnesses::open(config.witness_policy.as_deref(), &ledger).map_err(open_error)?;
+    // Before anything is appended: on an older copy, an entry would begin a second history.
+    witnesses
+        .round(&ledger, ambient.monotonic(), WITNESS_TIME_MAX)
+        .await;
     let vault: Arc<dyn Vault> = Arc::new(Subjects::new(
         Arc::clone(&store),
         Arc::clone(&keys),
@@ -115,6 +129,7 @@ pub async fn open(
         keys,
         store,
         ledger,
+        witnesses,
         journal: Arc::new(journal),
         trail,
         policies: ArcSwap::new(policies),
@@ -132,9 +147,13 @@ pub async fn open(
 
 /// What was committed before a crash goes into the ledger now: the normal path, run at start.
 async fn recover(server: &Server) -> Result<(), StartError> {
-    jobs::drain::drain(server)
-        .await
-        .map_err(|p| StartError::Open(p.detail))?;
+    match jobs::drain::drain(server).await {
+        Err(problem) if server.witnesses.alarm().is_none() => {
+            return Err(StartError::Open(problem.detail));
+        }
+        // An older copy is opened to be read; what waits stays in its outbox.
+        _ => {}
+    }
     // A crash between append and mark leaves rows that are in the ledger and still look as if they waited.
     server
         .store
@@ -232,16 +251,29 @@ fn make_folder(data: &Path) -> Result<(), StartError> {
         .map_err(|e| StartError::Open(format!("`{}` cannot be made: {e}", data.display())))
 }
 
-fn open_ledger(config: &Config, keys: &KeyRing) -> Result<Ledger, StartError> {
-    let signer = NoteSigner::from_seed(&config.origin(), *keys.ledger).map_err(open_error)?;
+async fn open_ledger(
+    config: &Config,
+    keys: &KeyRing,
+    locks: Arc<dyn LockTable>,
+) -> Result<Ledger, StartError> {
+    let origin = config.origin();
+    let signer = NoteSigner::from_seed(&origin, *keys.ledger)
+        .and_then(|signer| signer.with_ml_dsa_44(*keys.ledger_mldsa))
+        .map_err(open_error)?;
     let folder = config.ledger_folder();
     make_folder(&folder)?;
     refuse_other_origin(config, &folder)?;
     let options = Options {
         bytes_max: config.ledger_bytes_max,
+        lock_table: Some(locks),
+        reserve_bytes: LEDGER_RESERVE_BYTES,
         ..Options::default()
     };
-    Ledger::open(&folder, &config.origin(), signer, options).map_err(open_error)
+    // Opening reads files and asks the lock table, so it may not hold up the runtime.
+    let open = move || Ledger::open(&folder, &origin, signer, options).map_err(open_error);
+    tokio::task::spawn_blocking(open)
+        .await
+        .map_err(open_error)?
 }
 
 /// A demo's folder is no server's folder, and the other way round: the origin says which it is.
@@ -373,6 +405,7 @@ pub async fn run(
         tokio::spawn(jobs::ticker::snapshots(Arc::clone(&server))),
         tokio::spawn(jobs::ticker::clockwork(Arc::clone(&server))),
         tokio::spawn(jobs::ticker::outbox(Arc::clone(&server))),
+        tokio::spawn(jobs::witness::follow(Arc::clone(&server))),
         tokio::spawn({
             let server = Arc::clone(&server);
             async move { jobs::project::follow(&server).await }

@@ -28,6 +28,7 @@ use crate::identity::revoked::Revoked;
 use crate::kms::blind::Blinder;
 use crate::kms::ring::KeyRing;
 use crate::operations::trail::Reads;
+use crate::witnesses::Witnesses;
 
 /// The source of events that change no state and so pass no outbox.
 const DIRECT: &str = "console";
@@ -44,6 +45,8 @@ pub struct Server {
     pub store: Arc<Store>,
     /// The trail's truth.
     pub ledger: Ledger,
+    /// Who cosigns it.
+    pub witnesses: Witnesses,
     /// Events into the ledger and back.
     pub journal: Arc<Journal>,
     /// The searchable projection.

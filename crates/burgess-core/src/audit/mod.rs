@@ -4,10 +4,12 @@
 //! better, turned into leaf bytes whose personal fields are salted commitments, and opened again
 //! by who may see them. Not here: where leaves are kept and how they are proved.
 
+mod canonical;
 mod field;
 mod leaf;
 mod opening;
 mod replay;
+mod salt;
 mod schema;
 mod submitted;
 
@@ -19,6 +21,7 @@ pub use crate::data::ActionType;
 pub use leaf::{LEAF_BYTES_MAX, Leaf, LeafError, PERSONAL_FIELDS, leaf};
 pub use opening::{OpenError, Opened, Opening, PartialOpening, PartialValue, open, open_partial};
 pub use replay::{Break, Replayed, replay};
+pub use salt::{SALT_BYTES, Salt};
 pub use schema::EVENT_SCHEMA;
 pub use submitted::{
     BATCH_EVENTS_MAX, EventError, EventErrors, Known, Overruled, REQUEST_CONTEXT_BYTES_MAX,

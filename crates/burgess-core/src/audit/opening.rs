@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::leaf::{LeafError, PERSONAL_FIELDS, canonical};
-use super::{DecisionRecord, EVENT_SCHEMA_ID, Event, Outcome, Place};
+use super::salt::{Salt, salts};
+use super::{DecisionRecord, EVENT_SCHEMA_ID, Event, Outcome, Place, canonical as json};
 use crate::data::{ActionType, Classification};
 use crate::digest::Digest;
 use crate::id::{AppId, ApprovalId, EventId};
@@ -16,12 +17,9 @@ use crate::time::Timestamp;
 
 /// What the commitment of all five values begins with.
 const ROOT_HEAD: &[u8] = b"burgess.personal/1\n";
-/// What each salt's derivation begins with.
-const SALT_HEAD: &[u8] = b"burgess.salt/1\n";
 
-/// The personal values of one event and the seed of their salts. Encrypt it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+/// The personal values of one event and the seed of their salts. It is kept nowhere as it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Opening {
     /// Who acted.
     pub actor_id: String,
@@ -33,7 +31,7 @@ pub struct Opening {
     pub resource_id: String,
     /// With which program.
     pub user_agent: Option<String>,
-    /// 32 random bytes, as 64 hexadecimal digits.
+    /// What the salts come from.
     pub seed: Digest,
 }
 
@@ -47,8 +45,8 @@ pub enum PartialValue {
         name: String,
         /// Its value; `null` when the event had none.
         value: Value,
-        /// The salt, as 64 hexadecimal digits.
-        salt: Digest,
+        /// The salt, as 32 hexadecimal digits.
+        salt: Salt,
     },
     /// Only the commitment to it.
     Closed {
@@ -124,25 +122,31 @@ impl Opening {
         }
     }
 
-    fn salt(&self, name: &str) -> Digest {
-        Digest::of_parts(&[SALT_HEAD, self.seed.as_bytes(), name.as_bytes()])
-    }
-
     /// The commitment that stands in the leaf under `personal`.
     pub fn root(&self) -> Result<Digest, LeafError> {
-        let mut all = ROOT_HEAD.to_vec();
-        for name in PERSONAL_FIELDS {
-            let one = commitment(name, &self.value(name), &self.salt(name))?;
-            all.extend_from_slice(one.as_bytes());
-        }
-        Ok(Digest::of(&all))
+        let context = match &self.request_context {
+            Some(members) => {
+                let mut out = Vec::new();
+                json::object(&mut out, members)?;
+                Some(out)
+            }
+            None => None,
+        };
+        let personal = Personal {
+            actor_id: &self.actor_id,
+            ip_address: self.ip_address.as_deref(),
+            request_context: context.as_deref(),
+            resource_id: &self.resource_id,
+            user_agent: self.user_agent.as_deref(),
+        };
+        Ok(personal.root(&self.seed))
     }
 
     /// Opens the fields that `may_see` lets through and keeps the others closed.
     pub fn partial(&self, may_see: impl Fn(&str) -> bool) -> Result<PartialOpening, LeafError> {
         let mut values = Vec::new();
-        for name in PERSONAL_FIELDS {
-            let (value, salt) = (self.value(name), self.salt(name));
+        for (name, salt) in PERSONAL_FIELDS.into_iter().zip(salts(&self.seed)) {
+            let value = self.value(name);
             values.push(if may_see(name) {
                 PartialValue::Open {
                     name: name.to_owned(),
@@ -161,14 +165,69 @@ impl Opening {
 }
 
 /// SHA-256(salt || name || 0x00 || canonical JSON of the value).
-fn commitment(name: &str, value: &Value, salt: &Digest) -> Result<Digest, LeafError> {
-    let value = canonical(value)?;
+fn commitment(name: &str, value: &Value, salt: &Salt) -> Result<Digest, LeafError> {
+    let mut canonical = Vec::new();
+    json::value(&mut canonical, value)?;
     Ok(Digest::of_parts(&[
         salt.as_bytes(),
         name.as_bytes(),
         &[0],
-        value.as_bytes(),
+        &canonical,
     ]))
+}
+
+/// The personal values where they are, for the hot path; the context as canonical JSON.
+pub(super) struct Personal<'a> {
+    actor_id: &'a str,
+    ip_address: Option<&'a str>,
+    request_context: Option<&'a [u8]>,
+    resource_id: &'a str,
+    user_agent: Option<&'a str>,
+}
+
+impl<'a> Personal<'a> {
+    /// Those of `event`; `context` is its `request_context` as canonical JSON.
+    pub(super) fn of(event: &'a Event, context: Option<&'a [u8]>) -> Self {
+        Self {
+            actor_id: &event.actor_id,
+            ip_address: event.ip_address.as_deref(),
+            request_context: context,
+            resource_id: &event.resource_id,
+            user_agent: event.user_agent.as_deref(),
+        }
+    }
+
+    /// The commitment to all of them, with salts from `seed`.
+    pub(super) fn root(&self, seed: &Digest) -> Digest {
+        let values = [
+            Some(Canonical::Text(self.actor_id)),
+            self.ip_address.map(Canonical::Text),
+            self.request_context.map(Canonical::Json),
+            Some(Canonical::Text(self.resource_id)),
+            self.user_agent.map(Canonical::Text),
+        ];
+        let mut all = ROOT_HEAD.to_vec();
+        let mut one = Vec::with_capacity(256);
+        for ((name, salt), value) in PERSONAL_FIELDS.into_iter().zip(salts(seed)).zip(values) {
+            one.clear();
+            one.extend_from_slice(salt.as_bytes());
+            one.extend_from_slice(name.as_bytes());
+            one.push(0);
+            match value {
+                Some(Canonical::Text(text)) => json::string(&mut one, text),
+                Some(Canonical::Json(json)) => one.extend_from_slice(json),
+                None => one.extend_from_slice(b"null"),
+            }
+            all.extend_from_slice(Digest::of(&one).as_bytes());
+        }
+        Digest::of(&all)
+    }
+}
+
+/// A value that is about to be hashed.
+enum Canonical<'a> {
+    Text(&'a str),
+    Json(&'a [u8]),
 }
 
 impl PartialOpening {

@@ -21,6 +21,7 @@ use burgess_gateway::ports::{
     Ambient, AmbientError, Answer, PortError, Revocable, Revocations, Secret, SecretWanted,
     Secrets, Vault,
 };
+use burgess_gateway::sealing::{Alias, SubjectCipher};
 use burgess_gateway::snapshot::{
     AppSnapshot, Approval, BaseUrl, ConnectorSnapshot, Deployment, Inject, Snapshot,
 };
@@ -28,8 +29,6 @@ use burgess_gateway::{Gateway, Parts, serve};
 use burgess_inspect::dlp::Scanner;
 use burgess_ledger::{Ledger, NoteSigner, Options};
 use bytes::Bytes;
-use chacha20poly1305::aead::{Aead as _, KeyInit as _, Payload};
-use chacha20poly1305::{XChaCha20Poly1305, XNonce};
 use ed25519_dalek::{Signer as _, SigningKey};
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Full};
@@ -203,79 +202,54 @@ pub fn crm() -> Handler {
     })
 }
 
-/// Values are sealed for real; forgetting a key forgets them.
+/// Keys that follow from the subject's name, until it is erased.
 #[derive(Default)]
 pub struct TestVault {
-    keys: Mutex<BTreeMap<String, [u8; 32]>>,
-    nonce: AtomicU64,
+    /// `None` stands for an erased key.
+    keys: Mutex<BTreeMap<Alias, Option<[u8; 32]>>>,
 }
 
 impl TestVault {
     pub fn forget(&self, subject: &str) {
-        let alias = self.alias(subject);
-        assert!(
-            self.keys.lock().unwrap().remove(&alias).is_some(),
-            "no key for {subject}"
-        );
+        let before = self.keys.lock().unwrap().insert(self.alias(subject), None);
+        assert!(before.flatten().is_some(), "no key for {subject}");
     }
-}
 
-fn cipher(key: &[u8; 32]) -> XChaCha20Poly1305 {
-    XChaCha20Poly1305::new_from_slice(key).unwrap()
+    fn cipher(&self, subject: &str) -> Result<Arc<SubjectCipher>, PortError> {
+        let alias = self.alias(subject);
+        let fresh = *Digest::of_parts(&[b"key", subject.as_bytes()]).as_bytes();
+        let key = *self
+            .keys
+            .lock()
+            .unwrap()
+            .entry(alias)
+            .or_insert(Some(fresh));
+        let key = key.ok_or(PortError::Erased)?;
+        Ok(Arc::new(SubjectCipher::new(alias, &key).unwrap()))
+    }
 }
 
 impl Vault for TestVault {
-    fn alias(&self, subject: &str) -> String {
-        Digest::of_parts(&[b"alias key", subject.as_bytes()]).to_string()
+    fn alias(&self, subject: &str) -> Alias {
+        Alias::of(&Digest::of_parts(&[b"alias key", subject.as_bytes()]))
     }
 
-    fn seal<'a>(
+    fn to_seal<'a>(
         &'a self,
-        subject: &'a str,
-        plain: &'a [u8],
-        bound: &'a [u8],
-    ) -> Answer<'a, Result<Vec<u8>, PortError>> {
-        let alias = self.alias(subject);
-        let fresh = *Digest::of_parts(&[b"key", subject.as_bytes()]).as_bytes();
-        let key = *self.keys.lock().unwrap().entry(alias).or_insert(fresh);
-        let mut nonce = [0; 24];
-        nonce[..8].copy_from_slice(&self.nonce.fetch_add(1, Ordering::Relaxed).to_be_bytes());
-        let sealed = cipher(&key)
-            .encrypt(
-                &XNonce::from(nonce),
-                Payload {
-                    msg: plain,
-                    aad: bound,
-                },
-            )
-            .unwrap();
-        Box::pin(async move { Ok([nonce.as_slice(), &sealed].concat()) })
+        subjects: &'a [String],
+    ) -> Answer<'a, Result<Vec<Arc<SubjectCipher>>, PortError>> {
+        let ciphers = subjects.iter().map(|subject| self.cipher(subject));
+        let ciphers = ciphers.collect();
+        Box::pin(async move { ciphers })
     }
 
-    fn open<'a>(
+    fn to_open<'a>(
         &'a self,
-        alias: &'a str,
-        sealed: &'a [u8],
-        bound: &'a [u8],
-    ) -> Answer<'a, Result<Option<Zeroizing<Vec<u8>>>, PortError>> {
-        let key = self.keys.lock().unwrap().get(alias).copied();
-        Box::pin(async move {
-            let Some(key) = key else { return Ok(None) };
-            let (nonce, body) = sealed.split_first_chunk::<24>().unwrap();
-            match cipher(&key).decrypt(
-                &XNonce::from(*nonce),
-                Payload {
-                    msg: body,
-                    aad: bound,
-                },
-            ) {
-                Ok(plain) => Ok(Some(Zeroizing::new(plain))),
-                Err(_) => Err(PortError::Unavailable {
-                    what: "value",
-                    cause: "it does not open".to_owned(),
-                }),
-            }
-        })
+        alias: Alias,
+    ) -> Answer<'a, Result<Option<Arc<SubjectCipher>>, PortError>> {
+        let key = self.keys.lock().unwrap().get(&alias).copied().flatten();
+        let cipher = key.map(|key| Arc::new(SubjectCipher::new(alias, &key).unwrap()));
+        Box::pin(async move { Ok(cipher) })
     }
 }
 

@@ -3,6 +3,8 @@
 mod conformance;
 mod crash;
 mod fixture;
+mod keeping;
+mod locks;
 mod replay;
 mod secrets;
 mod walls;

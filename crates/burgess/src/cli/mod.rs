@@ -90,6 +90,24 @@ pub enum Verb {
         #[command(flatten)]
         place: Place,
     },
+    /// Look after other ledgers: cosign their checkpoints, and only if they continue what was cosigned
+    Witness {
+        /// Its folder: what it has signed, and its keys
+        #[arg(long, value_name = "DIR")]
+        state: PathBuf,
+        /// Verifier key of a ledger to look after, or a file with one a line (repeatable)
+        #[arg(long = "log", value_name = "VKEY", required = true)]
+        logs: Vec<String>,
+        /// Where to listen
+        #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8082")]
+        listen: std::net::SocketAddr,
+        /// Its name, when its keys are made [default: burgess-witness/ and random digits]
+        #[arg(long)]
+        name: Option<String>,
+        /// File with its keys, made by an earlier start [default: `key` in its folder]
+        #[arg(long, value_name = "FILE")]
+        key_file: Option<PathBuf>,
+    },
     /// Print a one-time sign-in link for somebody, on the machine itself
     Invite {
         /// Their e-mail address
@@ -425,8 +443,11 @@ pub enum AuditVerb {
     Verify {
         /// The ledger shard's folder
         dir: PathBuf,
-        /// The verifier key, or a file outside the folder that holds it
-        #[arg(long)]
-        key: String,
+        /// A verifier key, or a file outside the folder that holds them (repeatable)
+        #[arg(long, value_name = "VKEY")]
+        key: Vec<String>,
+        /// The witnesses that you trust (C2SP tlog-policy); without their quorum the answer is no
+        #[arg(long, value_name = "FILE")]
+        policy: Option<PathBuf>,
     },
 }

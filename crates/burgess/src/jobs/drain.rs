@@ -3,6 +3,11 @@
 //! It resumes from the ledger's own highest number, so a crash between append and mark
 //! changes nothing (the plan's "commit order"). Recovery is this same path, run at start.
 
+use burgess_gateway::journal::JournalError;
+use burgess_gateway::ports::PortError;
+use burgess_ledger::AppendError;
+use burgess_store::Pending;
+
 use crate::http::problem::Problem;
 use crate::operations::event::CONTROL;
 use crate::server::{Server, unwritable};
@@ -23,21 +28,50 @@ pub async fn drain(server: &Server) -> Result<(), Problem> {
         let Some(last) = rows.last().map(|row| row.source_seq) else {
             return Ok(());
         };
-        for row in rows {
-            let seed = server.ambient.random().map_err(|e| Problem::internal(&e))?;
-            let recorded = server
-                .journal
-                .record(row.event, CONTROL, Some(row.source_seq), seed)
-                .await;
-            if let Err(cause) = recorded {
-                tracing::error!(%cause, source_seq = row.source_seq, "an event waits in the outbox");
-                return Err(unwritable());
-            }
-        }
+        record(server, &rows).await?;
         server
             .store
             .mark_drained(last)
             .await
             .map_err(|e| Problem::internal(&e))?;
     }
+}
+
+/// Hands rows to the ledger, as one batch where they fit. What was committed must be recorded,
+/// also when it is about somebody who has been erased since.
+async fn record(server: &Server, rows: &[Pending]) -> Result<(), Problem> {
+    let random = server.ambient.random().map_err(|e| Problem::internal(&e))?;
+    let events: Vec<_> = rows
+        .iter()
+        .map(|row| (&row.event, Some(row.source_seq)))
+        .collect();
+    let journal = &server.journal;
+    let recorded = journal.record_all(&events, CONTROL, random).await;
+    let recorded = match (recorded, rows) {
+        (Ok(_), _) => return Ok(()),
+        (Err(JournalError::Vault(PortError::Erased)), [row]) => {
+            let number = Some(row.source_seq);
+            let closed = journal.record_closed(&row.event, CONTROL, number, random);
+            closed.await.map(drop)
+        }
+        (Err(cause), [_, _, ..]) if goes_in_parts(&cause) => {
+            let (first, rest) = rows.split_at(rows.len() / 2);
+            Box::pin(record(server, first)).await?;
+            return Box::pin(record(server, rest)).await;
+        }
+        (Err(cause), _) => Err(cause),
+    };
+    recorded.map_err(|cause| {
+        let source_seq = rows.first().map(|row| row.source_seq);
+        tracing::error!(%cause, source_seq, "events wait in the outbox");
+        unwritable()
+    })
+}
+
+fn goes_in_parts(cause: &JournalError) -> bool {
+    matches!(
+        cause,
+        JournalError::Append(AppendError::BatchTooLarge { .. })
+            | JournalError::Vault(PortError::Erased)
+    )
 }

@@ -1,27 +1,24 @@
 //! The vault: one key per data subject, wrapped by the KEK, destroyed on erasure.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use burgess_core::digest::Digest;
+use burgess_gateway::ciphers::{Asked, Ciphers};
 use burgess_gateway::ports::{Answer, PortError, Vault};
+use burgess_gateway::sealing::{Alias, SubjectCipher};
 use burgess_store::{Store, SubjectKey};
 use zeroize::Zeroizing;
 
-use super::envelope::Key;
 use super::ring::KeyRing;
 use crate::ambient::Ambient;
 
-/// Subject keys kept open in memory at most: 4,096 of 100 bytes each are nothing, and an
-/// organisation's active people fit.
-const OPEN_MAX: usize = 4_096;
-
-/// Seals personal values under a key per subject.
+/// Hands out ciphers for personal values under a key per subject.
 pub struct Subjects {
     store: Arc<Store>,
     keys: Arc<KeyRing>,
     ambient: Arc<Ambient>,
-    open: Mutex<BTreeMap<Digest, Key>>,
+    open: Ciphers,
 }
 
 impl Subjects {
@@ -31,100 +28,76 @@ impl Subjects {
             store,
             keys,
             ambient,
-            open: Mutex::default(),
+            open: Ciphers::default(),
         }
     }
 
-    /// A keyed digest (nested, as HMAC is): without the alias key nobody can tell whose alias it is.
-    fn fingerprint(&self, subject: &str) -> Digest {
-        let key = self.keys.alias.expose();
-        let inner = Digest::of_parts(&[b"burgess.alias/1\n", key, subject.as_bytes()]);
-        Digest::of_parts(&[key, inner.as_bytes()])
+    /// Lets go of the key of an erased subject. Call it after its erasure is committed: until then
+    /// the key may be fetched anew.
+    pub fn forget(&self, alias: &Alias) {
+        self.open.forget(alias);
     }
 
-    fn cached(&self, alias: &Digest) -> Option<Key> {
-        self.open
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get(alias)
-            .cloned()
-    }
-
-    fn keep(&self, alias: Digest, key: &Key) {
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        if open.len() >= OPEN_MAX {
-            open.clear();
+    /// The ciphers of subjects that are not at hand; their keys are made and stored durably, in
+    /// one transaction, where there were none.
+    async fn fetch(
+        &self,
+        subjects: &[&String],
+        asked: Asked,
+    ) -> Result<Vec<Arc<SubjectCipher>>, PortError> {
+        let aliases: Vec<Alias> = subjects.iter().map(|subject| self.alias(subject)).collect();
+        let mut held = Vec::with_capacity(aliases.len());
+        let mut fresh = Vec::new();
+        for alias in &aliases {
+            let found = self.store.subject_key(alias.fingerprint()).await;
+            let found = found.map_err(|e| unavailable(&e))?;
+            if found == SubjectKey::Never {
+                fresh.push((alias.fingerprint(), self.fresh_key(alias)?));
+            }
+            held.push(found);
         }
-        open.insert(alias, key.clone());
+        if !fresh.is_empty() {
+            let now = self.ambient.now();
+            let made = self.store.ensure_subject_keys(&fresh, now).await;
+            let mut made = made.map_err(|e| unavailable(&e))?.into_iter();
+            let never = held.iter_mut().filter(|held| **held == SubjectKey::Never);
+            for (held, made) in never.zip(&mut made) {
+                *held = made;
+            }
+        }
+        let all = subjects.iter().zip(aliases).zip(held);
+        all.map(|((subject, alias), held)| match held {
+            SubjectKey::Active { wrapped, .. } => {
+                let cipher = self.cipher(alias, &wrapped)?;
+                self.open.keep(Some(subject), &cipher, asked);
+                Ok(cipher)
+            }
+            SubjectKey::Erased { .. } => Err(PortError::Erased),
+            SubjectKey::Never => Err(unavailable(&"it was made and is not there")),
+        })
+        .collect()
     }
 
-    fn unwrap_key(&self, alias: Digest, wrapped: &[u8]) -> Result<Key, PortError> {
-        let plain = self
-            .keys
-            .kek
-            .open(&purpose(&alias), wrapped)
-            .map_err(|e| unavailable(&e))?;
-        let bytes: [u8; 32] = plain
+    fn fresh_key(&self, alias: &Alias) -> Result<Vec<u8>, PortError> {
+        let fresh = Zeroizing::new(self.ambient.random().map_err(|e| unavailable(&e))?);
+        let wrapped = self.keys.kek.seal(&purpose(alias), fresh.as_slice());
+        wrapped.map_err(|e| unavailable(&e))
+    }
+
+    fn cipher(&self, alias: Alias, wrapped: &[u8]) -> Result<Arc<SubjectCipher>, PortError> {
+        let plain = self.keys.kek.open(&purpose(&alias), wrapped);
+        let plain = plain.map_err(|e| unavailable(&e))?;
+        let bytes: &[u8; 32] = plain
             .as_slice()
             .try_into()
             .map_err(|_| unavailable(&"the key has another length"))?;
-        let key = Key::new(bytes);
-        self.keep(alias, &key);
-        Ok(key)
-    }
-
-    /// The subject's key, made and stored durably if there was none.
-    async fn key_to_seal(&self, alias: Digest) -> Result<Key, PortError> {
-        if let Some(key) = self.cached(&alias) {
-            return Ok(key);
-        }
-        let held = match self
-            .store
-            .subject_key(alias)
-            .await
-            .map_err(|e| unavailable(&e))?
-        {
-            SubjectKey::Never => {
-                let fresh = Zeroizing::new(self.ambient.random().map_err(|e| unavailable(&e))?);
-                let wrapped = self
-                    .keys
-                    .kek
-                    .seal(&purpose(&alias), fresh.as_slice())
-                    .map_err(|e| unavailable(&e))?;
-                let now = self.ambient.now();
-                self.store
-                    .ensure_subject_key(alias, &wrapped, now)
-                    .await
-                    .map_err(|e| unavailable(&e))?
-            }
-            held => held,
-        };
-        match held {
-            SubjectKey::Active { wrapped, .. } => self.unwrap_key(alias, &wrapped),
-            _ => Err(unavailable(
-                &"this subject was erased, and an erased key is never made again",
-            )),
-        }
-    }
-
-    async fn key_to_open(&self, alias: Digest) -> Result<Option<Key>, PortError> {
-        if let Some(key) = self.cached(&alias) {
-            return Ok(Some(key));
-        }
-        match self
-            .store
-            .subject_key(alias)
-            .await
-            .map_err(|e| unavailable(&e))?
-        {
-            SubjectKey::Active { wrapped, .. } => self.unwrap_key(alias, &wrapped).map(Some),
-            _ => Ok(None),
-        }
+        let cipher = SubjectCipher::new(alias, bytes).map_err(|e| unavailable(&e))?;
+        Ok(Arc::new(cipher))
     }
 }
 
-fn purpose(alias: &Digest) -> String {
-    format!("burgess.subject-key/1 {alias}")
+fn purpose(alias: &Alias) -> String {
+    format!("burgess.subject-key/2 {alias}")
 }
 
 fn unavailable(cause: &dyn std::fmt::Display) -> PortError {
@@ -135,37 +108,56 @@ fn unavailable(cause: &dyn std::fmt::Display) -> PortError {
 }
 
 impl Vault for Subjects {
-    fn alias(&self, subject: &str) -> String {
-        self.fingerprint(subject).to_string()
+    /// A keyed digest (nested, as HMAC is): without the alias key nobody can tell whose alias it is.
+    fn alias(&self, subject: &str) -> Alias {
+        let key = self.keys.alias.expose();
+        let inner = Digest::of_parts(&[b"burgess.alias/1\n", key, subject.as_bytes()]);
+        Alias::of(&Digest::of_parts(&[key, inner.as_bytes()]))
     }
 
-    fn seal<'a>(
+    fn to_seal<'a>(
         &'a self,
-        subject: &'a str,
-        plain: &'a [u8],
-        bound: &'a [u8],
-    ) -> Answer<'a, Result<Vec<u8>, PortError>> {
+        subjects: &'a [String],
+    ) -> Answer<'a, Result<Vec<Arc<SubjectCipher>>, PortError>> {
         Box::pin(async move {
-            let key = self.key_to_seal(self.fingerprint(subject)).await?;
-            key.seal(&String::from_utf8_lossy(bound), plain)
-                .map_err(|e| unavailable(&e))
+            let (at_hand, asked) = self.open.of_subjects(subjects);
+            let named = subjects.iter().zip(&at_hand);
+            let mut missing: Vec<&String> = named
+                .filter(|(_, cipher)| cipher.is_none())
+                .map(|(subject, _)| subject)
+                .collect();
+            missing.sort_unstable();
+            missing.dedup();
+            let fetched = self.fetch(&missing, asked).await?;
+            let fetched: BTreeMap<&String, Arc<SubjectCipher>> =
+                missing.into_iter().zip(fetched).collect();
+            let all = subjects.iter().zip(at_hand);
+            all.map(|(subject, cipher)| {
+                cipher
+                    .or_else(|| fetched.get(subject).cloned())
+                    .ok_or_else(|| unavailable(&"it was fetched and is not there"))
+            })
+            .collect()
         })
     }
 
-    fn open<'a>(
+    fn to_open<'a>(
         &'a self,
-        alias: &'a str,
-        sealed: &'a [u8],
-        bound: &'a [u8],
-    ) -> Answer<'a, Result<Option<Zeroizing<Vec<u8>>>, PortError>> {
+        alias: Alias,
+    ) -> Answer<'a, Result<Option<Arc<SubjectCipher>>, PortError>> {
         Box::pin(async move {
-            let alias = Digest::parse(alias).map_err(|e| unavailable(&e))?;
-            match self.key_to_open(alias).await? {
-                Some(key) => key
-                    .open(&String::from_utf8_lossy(bound), sealed)
-                    .map(Some)
-                    .map_err(|e| unavailable(&e)),
-                None => Ok(None),
+            let (at_hand, asked) = self.open.of_alias(&alias);
+            if at_hand.is_some() {
+                return Ok(at_hand);
+            }
+            let held = self.store.subject_key(alias.fingerprint()).await;
+            match held.map_err(|e| unavailable(&e))? {
+                SubjectKey::Active { wrapped, .. } => {
+                    let cipher = self.cipher(alias, &wrapped)?;
+                    self.open.keep(None, &cipher, asked);
+                    Ok(Some(cipher))
+                }
+                SubjectKey::Never | SubjectKey::Erased { .. } => Ok(None),
             }
         })
     }

@@ -387,9 +387,10 @@ async fn checklist(
         version: dossier.app.version.clone(),
         items: report::checklist(&server, &dossier, now).await,
         proof_line: format!(
-            "Ledger {}, {} events under the signed checkpoint; not witnessed.",
+            "Ledger {}, {} events under the signed checkpoint; {}.",
             server.ledger.origin(),
-            checkpoint.checkpoint.size
+            checkpoint.checkpoint.size,
+            server.witnesses.sentence(&server.ledger)
         ),
     })
 }

@@ -98,6 +98,7 @@ const fn proof_words(state: ProofState) -> &'static str {
     match state {
         ProofState::Durable => "durable",
         ProofState::Signed => "signed",
+        ProofState::Witnessed => "witnessed",
     }
 }
 
@@ -140,12 +141,13 @@ struct Percent {
 }
 
 /// What covers the trail as a whole.
-pub(super) fn proof_line(server: &Server) -> String {
+fn proof_line(server: &Server) -> String {
     let checkpoint = server.ledger.checkpoint();
     format!(
-        "{} events are under the signed checkpoint of {}; not witnessed, the operator could rewrite history.",
+        "{} events are under the signed checkpoint of {}; {}.",
         checkpoint.checkpoint.size,
-        server.ledger.origin()
+        server.ledger.origin(),
+        server.witnesses.sentence(&server.ledger)
     )
 }
 

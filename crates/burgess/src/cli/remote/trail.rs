@@ -5,20 +5,21 @@ use std::fs::File;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
-use burgess_ledger::{NoteVerifier, note, verify};
+use burgess_ledger::audit::{self, Audited};
+use burgess_ledger::policy::POLICY_BYTES_MAX;
+use burgess_ledger::{NoteVerifier, Policy, Trust, note};
 
 use super::client::{self, Answer, id};
 use super::{show, wants_json};
 use crate::cli::run::{Failure, Outcome, say, wait};
 use crate::cli::{AuditVerb, Format, Narrow};
+use crate::witnesses::NOT_WITNESSED;
 
 /// Bytes of a part of a log at most: one more than a bundle of 256 entries of 65,535 bytes,
 /// each with its length.
 const PART_BYTES_MAX: u64 = 256 * (2 + 65_535) + 1;
-/// A verifier key is one line.
-const KEY_BYTES_MAX: u64 = 4_096;
-/// Until witnesses cosign, the operator's signature is all there is.
-const NOT_WITNESSED: &str = "not witnessed, the operator could rewrite history";
+/// Verifier keys are one line each; an ML-DSA-44 key has 1.8 kB.
+const KEY_BYTES_MAX: u64 = 64 * 1024;
 
 /// Runs one of them.
 pub(super) fn run(verb: AuditVerb) -> Outcome {
@@ -70,7 +71,7 @@ pub(super) fn run(verb: AuditVerb) -> Outcome {
             };
             wait(export(path, out))
         }
-        AuditVerb::Verify { dir, key } => verify(&dir, &key),
+        AuditVerb::Verify { dir, key, policy } => verify(&dir, &key, policy.as_deref()),
     }
 }
 
@@ -153,25 +154,34 @@ async fn export(path: String, out: Option<PathBuf>) -> Outcome {
     }
 }
 
-/// Checks every entry and every hash of a ledger under a key that comes from elsewhere.
-pub(super) fn verify(dir: &Path, key: &str) -> Outcome {
+/// Checks every entry and every hash of a ledger under keys that come from elsewhere.
+pub(super) fn verify(dir: &Path, keys: &[String], policy: Option<&Path>) -> Outcome {
     if !dir.is_dir() {
         return Err(Failure(format!(
             "`{}` is not a folder: name the shard's, as DATA/ledger/main",
             dir.display()
         )));
     }
-    let verifier = NoteVerifier::parse(&verifier_key(dir, key)?)?;
+    let policy = policy.map(|path| policy_of(dir, path)).transpose()?;
+    let mut verifiers = Vec::new();
+    for key in keys {
+        for line in verifier_keys(dir, key)?.lines() {
+            verifiers.push(NoteVerifier::parse(line)?);
+        }
+    }
+    let trust = Trust::new(verifiers, policy)?;
     let mut read = |name: &str| part(&dir.join(name));
-    match verify::log(&mut read, &verifier, None) {
-        Ok(signed) => {
-            let tree = &signed.checkpoint;
+    match audit::log(&mut read, &trust, None) {
+        Ok(audited) => {
+            let tree = &audited.signed.checkpoint;
             let root = note::encode_base64(&tree.root);
             say(&format!(
-                "the ledger holds: every entry and every hash fits what was signed\norigin {}\nsize   {}\nroot   {root}\n{NOT_WITNESSED}\n",
-                tree.origin, tree.size
+                "the ledger holds: every entry and every hash fits what was signed\norigin {}\nsize   {}\nroot   {root}\n{}\n",
+                tree.origin,
+                tree.size,
+                standing(&audited, &trust)
             ));
-            Ok(true)
+            Ok(audited.standing.witnessed || !trust.has_policy())
         }
         Err(flaw) => {
             let place = flaw
@@ -187,8 +197,32 @@ pub(super) fn verify(dir: &Path, key: &str) -> Outcome {
     }
 }
 
-/// The key itself, or from a file outside the folder: one from inside proves nothing.
-fn verifier_key(dir: &Path, key: &str) -> Result<String, Failure> {
+fn standing(audited: &Audited, trust: &Trust) -> String {
+    let (by, of) = (audited.standing.by.len(), audited.standing.of);
+    let last = audited.best.checkpoint.size.saturating_sub(1);
+    if audited.standing.witnessed {
+        let names = audited.standing.by.join(", ");
+        format!("witnessed up to entry {last} by {by} of {of}: {names}")
+    } else if trust.has_policy() {
+        format!("{NOT_WITNESSED}: {by} of {of} witnesses cosigned, which is no quorum")
+    } else {
+        NOT_WITNESSED.to_owned()
+    }
+}
+
+fn policy_of(dir: &Path, path: &Path) -> Result<Policy, Failure> {
+    let mut bytes = Vec::new();
+    from_outside(dir, path, "policy")?;
+    let limit = u64::try_from(POLICY_BYTES_MAX).unwrap_or(u64::MAX);
+    File::open(path)
+        .map_err(|cause| Failure(format!("`{}`: {cause}", path.display())))?
+        .take(limit + 1)
+        .read_to_end(&mut bytes)?;
+    Policy::parse(&bytes).map_err(|cause| Failure(format!("`{}`: {cause}", path.display())))
+}
+
+/// A key itself, or those in a file outside the folder, one a line.
+fn verifier_keys(dir: &Path, key: &str) -> Result<String, Failure> {
     let path = Path::new(key);
     if !path.is_file() {
         return if key.contains('+') {
@@ -199,16 +233,23 @@ fn verifier_key(dir: &Path, key: &str) -> Result<String, Failure> {
             )))
         };
     }
-    if path.canonicalize()?.starts_with(dir.canonicalize()?) {
-        return Err(Failure(format!(
-            "the key `{key}` lies inside the ledger that it is to check, which proves nothing: get it from where the operator published it"
-        )));
-    }
+    from_outside(dir, path, "key")?;
     let mut text = String::new();
     File::open(path)?
         .take(KEY_BYTES_MAX)
         .read_to_string(&mut text)?;
-    Ok(text.trim_end_matches('\n').to_owned())
+    Ok(text)
+}
+
+/// What comes from inside the folder proves nothing.
+fn from_outside(dir: &Path, path: &Path, what: &str) -> Result<(), Failure> {
+    if path.canonicalize()?.starts_with(dir.canonicalize()?) {
+        return Err(Failure(format!(
+            "the {what} `{}` lies inside the ledger that it is to check, which proves nothing: get it from where the operator published it",
+            path.display()
+        )));
+    }
+    Ok(())
 }
 
 fn part(path: &Path) -> std::io::Result<Vec<u8>> {

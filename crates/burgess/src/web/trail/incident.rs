@@ -170,12 +170,15 @@ fn choices(minutes: i64) -> Vec<Choice> {
 
 fn proof_line(server: &Server, row: &Row) -> String {
     let state = match proof_state(server, row) {
+        ProofState::Witnessed => "under a checkpoint that witnesses cosigned",
         ProofState::Signed => "under the signed checkpoint",
         ProofState::Durable => "durable, and under the next checkpoint in a moment",
     };
     format!(
-        "Leaf {} of {}, {state}; not witnessed.",
-        row.index, row.shard
+        "Leaf {} of {}, {state}; {}.",
+        row.index,
+        row.shard,
+        server.witnesses.sentence(&server.ledger)
     )
 }
 

@@ -1,0 +1,281 @@
+//! A log that grows: what an event costs as the log becomes long, how much memory that takes, how
+//! fast the log opens again, how fast it is verified, and how many bytes it has on disk.
+//!
+//! The growing happens in a process of its own, so that nothing but the ledger and its callers
+//! counts.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+use std::process::Command;
+
+use burgess_ledger::tree::{leaf_hash, node_hash};
+use burgess_ledger::{Ledger, Options, verify};
+
+use crate::Plan;
+use crate::clock::{Watch, figure, median, say};
+use crate::events;
+use crate::ours::{ORIGIN, Ours, Way, signer};
+use crate::peer::Outcome;
+use crate::plot;
+use crate::report::Report;
+use crate::sqlite::Table;
+
+/// What makes this program the one that grows a log.
+pub(crate) const GROW: &str = "--grow";
+/// Events between two readings of CPU time.
+const STEP: u64 = 100_000;
+const GROUP: usize = 1_024;
+const THREADS: usize = 3;
+
+/// In the process of its own: grows a log in `folder` and prints readings of entries, CPU
+/// nanoseconds, and at the end the most memory that it had.
+pub(crate) fn grow(folder: &Path, entries: u64) -> Outcome<()> {
+    let pool = events::pool()?;
+    let way = Way::open(folder)?;
+    let ours = Ours {
+        way: &way,
+        pool: &pool,
+        group: GROUP,
+        threads: THREADS,
+    };
+    let start = cpu_nanos()?;
+    for mark in marks(entries) {
+        ours.run(|| way.ledger.size() < mark)?;
+        say(&format!("{} {}", way.ledger.size(), cpu_nanos()? - start));
+    }
+    way.ledger.publish_blocking()?;
+    say(&format!("rss_kb {}", peak_kb()?));
+    Ok(())
+}
+
+/// 10,000, and then in steps.
+fn marks(entries: u64) -> Vec<u64> {
+    let steps = (1..=entries / STEP).map(|n| n * STEP);
+    std::iter::once(10_000).chain(steps).collect()
+}
+
+/// CPU time of all threads so far, those that ended included.
+fn cpu_nanos() -> Outcome<u64> {
+    // proc(5): fields 14 and 15 are user and system time in ticks of 10 ms, counted after the
+    // name in brackets, which may hold anything.
+    let stat = fs::read_to_string("/proc/self/stat")?;
+    let (_, fields) = stat.rsplit_once(')').ok_or("no process name")?;
+    let ticks = fields.split_whitespace().skip(11).take(2);
+    let ticks: Vec<u64> = ticks.map(str::parse).collect::<Result<_, _>>()?;
+    Ok(ticks.iter().sum::<u64>() * 10_000_000)
+}
+
+/// The most memory that this process had, in kilobytes.
+fn peak_kb() -> Outcome<u64> {
+    let status = fs::read_to_string("/proc/self/status")?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let number = line.and_then(|line| line.split_whitespace().next());
+    Ok(number.ok_or("no VmHWM")?.parse()?)
+}
+
+pub(crate) fn measure(plan: Plan, folder: &Path, report: &mut Report) -> Outcome<()> {
+    let entries = if plan.quick { 1_000_000 } else { 10_000_000 };
+    let log = folder.join("grown");
+    let (readings, rss_kb) = grown(&log, entries)?;
+    report.put("rss_mb", figure(rss_kb) / 1_024.0);
+    flatness(plan, &readings, report)?;
+    open_again(plan, &log, report)?;
+    let bytes = bytes_per_event(&log)?;
+    compare_bytes(plan, folder, &bytes, report)?;
+    verify_against_sha256(&log, report)?;
+    Ok(())
+}
+
+type Readings = Vec<(u64, u64)>;
+
+fn grown(log: &Path, entries: u64) -> Outcome<(Readings, u64)> {
+    let watch = Watch::start();
+    let output = Command::new(std::env::current_exe()?)
+        .arg(GROW)
+        .arg(log)
+        .arg(entries.to_string())
+        .output()?;
+    if !output.status.success() {
+        return Err(String::from_utf8_lossy(&output.stderr).into());
+    }
+    let text = String::from_utf8(output.stdout)?;
+    let (mut readings, mut rss_kb) = (Vec::new(), 0);
+    for line in text.lines() {
+        let (name, value) = line.split_once(' ').ok_or("an odd reading")?;
+        match name.parse() {
+            Ok(size) => readings.push((size, value.parse()?)),
+            Err(_) => rss_kb = value.parse()?,
+        }
+    }
+    let seconds = watch.seconds();
+    say(&format!(
+        "a log of {entries} entries grew in {seconds:.0} s; the process had {} MB at most",
+        rss_kb / 1_024
+    ));
+    Ok((readings, rss_kb))
+}
+
+/// Nanoseconds of CPU per event between readings: the log's size there, and the cost.
+fn costs(readings: &Readings) -> Vec<(f64, f64)> {
+    let pairs = readings.iter().zip(readings.iter().skip(1));
+    pairs
+        .map(|((from, before), (to, after))| {
+            let cost = figure(after - before) / figure((to - from).max(1));
+            (figure(*to), cost)
+        })
+        .collect()
+}
+
+/// The cost near each power of ten: the median of the steps from there on to twice as far.
+fn flatness(plan: Plan, readings: &Readings, report: &mut Report) -> Outcome<()> {
+    let costs = costs(readings);
+    let mut near = Vec::new();
+    for power in [1e4, 1e5, 1e6, 1e7] {
+        // The first step behind 10,000 ends at 100,000.
+        let until = f64::max(2.0 * power, 1e5);
+        let of_power = |(size, _): &&(f64, f64)| *size >= power * 0.9 && *size <= until;
+        let nearby: Vec<f64> = costs.iter().filter(of_power).map(|(_, c)| *c).collect();
+        if !nearby.is_empty() {
+            say(&format!(
+                "  CPU near {power:>9} entries: {:.0} ns per event",
+                median(&nearby)
+            ));
+            near.push(median(&nearby));
+        }
+    }
+    let least = near.iter().copied().fold(f64::INFINITY, f64::min);
+    let most = near.iter().copied().fold(0.0, f64::max);
+    report.put("cpu_flatness", most / least);
+    report.put("cpu_ns_per_event", median(&near));
+    if !plan.quick {
+        let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/performance");
+        fs::write(docs.join("cpu-per-event.svg"), plot::svg(&costs))?;
+    }
+    Ok(())
+}
+
+fn open_again(plan: Plan, log: &Path, report: &mut Report) -> Outcome<()> {
+    let watch = Watch::start();
+    let ledger = Ledger::open(log, ORIGIN, signer()?, Options::default())?;
+    let seconds = watch.seconds();
+    say(&format!(
+        "opening {} entries took {seconds:.3} s",
+        ledger.size()
+    ));
+    if plan.quick {
+        report.skip(
+            &["open_10m_s"],
+            "only the full run makes a log of 10 million",
+        );
+        report.put("open_1m_s", seconds);
+    } else {
+        report.put("open_10m_s", seconds);
+    }
+    Ok(())
+}
+
+/// Bytes per event of tiles, entries and side files.
+struct Bytes {
+    tiles: f64,
+    entries: f64,
+    side: f64,
+}
+
+fn bytes_per_event(log: &Path) -> Outcome<Bytes> {
+    let verifier = signer()?.verifier();
+    let size = verify::log(&mut |name| fs::read(log.join(name)), &verifier, None)?;
+    let events = figure(size.checkpoint.size);
+    let entries = figure(folder_bytes(&log.join("tile/entries"))?) / events;
+    let bytes = Bytes {
+        tiles: figure(folder_bytes(&log.join("tile"))?) / events - entries,
+        entries,
+        side: figure(folder_bytes(&log.join("side"))?) / events,
+    };
+    say(&format!(
+        "bytes per event: hash tiles {:.1}, entries {:.1}, side files {:.1}",
+        bytes.tiles, bytes.entries, bytes.side
+    ));
+    Ok(bytes)
+}
+
+fn folder_bytes(folder: &Path) -> io::Result<u64> {
+    let mut bytes = 0;
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        bytes += if entry.file_type()?.is_dir() {
+            folder_bytes(&entry.path())?
+        } else {
+            entry.metadata()?.len()
+        };
+    }
+    Ok(bytes)
+}
+
+/// The same number of other events in the table that most would build.
+fn compare_bytes(plan: Plan, folder: &Path, ours: &Bytes, report: &mut Report) -> Outcome<()> {
+    let rows = if plan.quick { 100_000 } else { 1_000_000 };
+    let mut table = Table::create(&folder.join("bytes.sqlite"))?;
+    for from in (0..rows).step_by(1_000) {
+        let samples: Vec<_> = (from..from + 1_000)
+            .map(events::sample)
+            .collect::<Outcome<_>>()?;
+        table.add(samples.iter().map(|s| (&s.event, s.json.as_str())))?;
+    }
+    let (with, alone) = table.bytes()?;
+    let (with, alone) = (figure(with) / figure(rows), figure(alone) / figure(rows));
+    say(&format!(
+        "bytes per event: SQLite table {alone:.1}, with its two indexes {with:.1}"
+    ));
+    let ledger = ours.tiles + ours.entries + ours.side;
+    report.put("ledger_vs_sqlite_bytes", ledger / with);
+    report.put("ledger_vs_sqlite_table_bytes", ledger / alone);
+    let keys = ["index_vs_sqlite_bytes", "archive_vs_sqlite_bytes"];
+    report.skip(
+        &keys,
+        "the projection's own benches are not part of this run",
+    );
+    Ok(())
+}
+
+/// Verifying a log against hashing the same bytes once, both on one thread and from the page
+/// cache.
+fn verify_against_sha256(log: &Path, report: &mut Report) -> Outcome<()> {
+    let verifier = signer()?.verifier();
+    let mut ratios = Vec::new();
+    for _ in 0..3 {
+        let watch = Watch::start();
+        let size = verify::log(&mut |name| fs::read(log.join(name)), &verifier, None)?;
+        let verified = watch.seconds();
+        let bound = sha256_bound(log, size.checkpoint.size)?;
+        say(&format!(
+            "verifying took {verified:.2} s, its hashing alone takes {bound:.2} s"
+        ));
+        ratios.push(bound / verified);
+    }
+    report.put("verify_vs_sha256", median(&ratios));
+    Ok(())
+}
+
+/// Seconds to hash every entry and as many nodes, of a bundle that is in memory already.
+fn sha256_bound(log: &Path, size: u64) -> Outcome<f64> {
+    let bundle = fs::read(log.join("tile/entries/000"))?;
+    let mut entries = Vec::new();
+    let mut rest = bundle.as_slice();
+    while let Some((length, after)) = rest.split_first_chunk::<2>() {
+        let length = usize::from(u16::from_be_bytes(*length));
+        let (entry, after) = after.split_at_checked(length).ok_or("a cut entry")?;
+        entries.push(entry);
+        rest = after;
+    }
+    let watch = Watch::start();
+    let mut node = [0; 32];
+    for (_, entry) in (0..size).zip(entries.iter().cycle()) {
+        node = node_hash(&node, &leaf_hash(entry));
+    }
+    let seconds = watch.seconds();
+    if std::hint::black_box(node) == [0; 32] {
+        return Err("no hash".into());
+    }
+    Ok(seconds)
+}

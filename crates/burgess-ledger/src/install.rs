@@ -1,0 +1,124 @@
+//! Puts whole files in place so that each is durable on return, and what replaces another is either
+//! absent or complete.
+//!
+//! A tile that no published checkpoint needs yet is written under its own name as soon as its content
+//! is known: whatever a crash leaves of it is written again before it is needed. A file that takes
+//! the place of one that is needed is staged under another name first.
+
+use crate::disk::{Disk, DiskFile};
+use std::collections::BTreeSet;
+use std::io;
+use std::sync::Arc;
+
+/// Where files are written before they take the place of others.
+const STAGING: &str = "tmp";
+/// Beyond this many files, one sync of the file system is cheaper than one of each. Below it, others
+/// may write to the same file system, and their bytes are none of our business.
+const FILES_SYNCED_ONE_BY_ONE: usize = 12;
+
+pub(crate) struct Installer {
+    disk: Arc<dyn Disk>,
+    /// Files that are not durable yet, unless there are so many that everything will be synced.
+    files: Vec<Box<dyn DiskFile>>,
+    /// How many they are.
+    count: usize,
+    /// Names to come, in the order of the staging names.
+    staged: Vec<String>,
+    /// Folders with names that are not durable yet.
+    folders: BTreeSet<String>,
+    /// Folders whose own names are known to be durable.
+    durable_folders: BTreeSet<String>,
+}
+
+fn staging_name(n: usize) -> String {
+    format!("{STAGING}/{n}")
+}
+
+fn folder_of(name: &str) -> &str {
+    name.rsplit_once('/').map_or("", |(folder, _)| folder)
+}
+
+impl Installer {
+    pub(crate) fn new(disk: Arc<dyn Disk>) -> io::Result<Self> {
+        disk.remove(STAGING)?;
+        disk.make_folder(STAGING)?;
+        Ok(Self {
+            disk,
+            files: Vec::new(),
+            count: 0,
+            staged: Vec::new(),
+            folders: BTreeSet::new(),
+            durable_folders: BTreeSet::new(),
+        })
+    }
+
+    /// Writes a file that nothing needs before the next [`Installer::install`].
+    pub(crate) fn write(&mut self, name: &str, bytes: &[u8]) -> io::Result<()> {
+        self.make_folders(folder_of(name))?;
+        self.note_folder(name);
+        let file = self.disk.create(name)?;
+        self.fill(file, bytes)
+    }
+
+    /// Writes a file that takes the place of another with the next [`Installer::install`].
+    pub(crate) fn stage(&mut self, name: &str, bytes: &[u8]) -> io::Result<()> {
+        self.make_folders(folder_of(name))?;
+        self.note_folder(name);
+        let file = self.disk.create(&staging_name(self.staged.len()))?;
+        self.staged.push(name.to_owned());
+        self.fill(file, bytes)
+    }
+
+    fn fill(&mut self, file: Box<dyn DiskFile>, bytes: &[u8]) -> io::Result<()> {
+        file.write_at(0, bytes)?;
+        file.complete();
+        self.count += 1;
+        if self.count <= FILES_SYNCED_ONE_BY_ONE {
+            self.files.push(file);
+        } else {
+            self.files.clear();
+        }
+        Ok(())
+    }
+
+    /// Syncs the content of every file written or staged, then gives the staged ones their names,
+    /// then syncs the folders: after a crash a staged name stands for the old content or the new.
+    pub(crate) fn install(&mut self) -> io::Result<()> {
+        let (files, staged) = (
+            std::mem::take(&mut self.files),
+            std::mem::take(&mut self.staged),
+        );
+        if std::mem::take(&mut self.count) > FILES_SYNCED_ONE_BY_ONE {
+            self.disk.sync_everything()?;
+        } else {
+            files.iter().try_for_each(|file| file.sync())?;
+        }
+        for (n, name) in staged.iter().enumerate() {
+            self.disk.rename(&staging_name(n), name)?;
+        }
+        let folders = std::mem::take(&mut self.folders);
+        folders
+            .iter()
+            .try_for_each(|folder| self.disk.sync_folder(folder))
+    }
+
+    fn note_folder(&mut self, name: &str) {
+        let folder = folder_of(name);
+        if !self.folders.contains(folder) {
+            self.folders.insert(folder.to_owned());
+        }
+    }
+
+    /// A folder that a crashed process made may not be durable yet, so each folder's parent is
+    /// synced once per process even where the folder is already there.
+    fn make_folders(&mut self, folder: &str) -> io::Result<()> {
+        if folder.is_empty() || self.durable_folders.contains(folder) {
+            return Ok(());
+        }
+        self.make_folders(folder_of(folder))?;
+        self.disk.make_folder(folder)?;
+        self.disk.sync_folder(folder_of(folder))?;
+        self.durable_folders.insert(folder.to_owned());
+        Ok(())
+    }
+}
