@@ -14,7 +14,7 @@ pub mod tail;
 
 use burgess_core::policy::action::{ReadEntries, ReadTrail};
 use burgess_core::policy::facts::{NoContext, Organisation};
-use burgess_ledger::ReadError;
+use burgess_ledger::{ReadError, SignedCheckpoint};
 use burgess_trail::{Cursor, Hit, Row};
 use serde_json::{Value, json};
 
@@ -46,6 +46,8 @@ pub enum ProofState {
     Durable,
     /// Under a checkpoint that the operator signed.
     Signed,
+    /// Under one that a quorum of witnesses cosigned as well.
+    Witnessed,
 }
 
 impl ProofState {
@@ -54,14 +56,19 @@ impl ProofState {
         match self {
             Self::Durable => "durable",
             Self::Signed => "signed",
+            Self::Witnessed => "witnessed",
         }
     }
 }
 
 /// How far the proof of the event at that place reaches now.
 pub fn proof_state(server: &Server, row: &Row) -> ProofState {
-    let signed = server.ledger.checkpoint();
-    if row.shard == signed.checkpoint.origin && row.index < signed.checkpoint.size {
+    let covers = |signed: &SignedCheckpoint| {
+        row.shard == signed.checkpoint.origin && row.index < signed.checkpoint.size
+    };
+    if server.ledger.witnessed().is_some_and(|it| covers(&it)) {
+        ProofState::Witnessed
+    } else if covers(&server.ledger.checkpoint()) {
         ProofState::Signed
     } else {
         ProofState::Durable
