@@ -30,7 +30,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub(crate) struct Publisher {
-    disk: Arc<dyn Disk>,
     signer: NoteSigner,
     installer: Installer,
     edge: Edge,
@@ -56,7 +55,6 @@ impl Publisher {
         })?;
         let edge = Edge::read(&*disk, size, &mut counters)?;
         Ok(Self {
-            disk,
             signer,
             installer,
             edge,

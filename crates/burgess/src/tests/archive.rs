@@ -15,6 +15,7 @@ use burgess_trail::archive::{self, Folder};
 
 use crate::jobs::archive::pass;
 use crate::jobs::project::project;
+use crate::operations::trail::read_back;
 use crate::outlets::Bucket;
 use crate::tests::world::World;
 
@@ -24,7 +25,8 @@ async fn archived(world: &World) -> Vec<burgess_trail::Row> {
         resource_type: Some("archive".to_owned()),
         ..Query::default()
     };
-    world.server.trail.search(&query).await.unwrap().rows
+    let found = world.server.trail.search(&query).await.unwrap();
+    read_back(&world.server, found.hits, true).await.unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]
