@@ -12,21 +12,26 @@
 
 use crate::checkpoint::{Checkpoint, SignedCheckpoint};
 use crate::key::{NoteSigner, NoteVerifier};
+use crate::marks::Pruned;
 use crate::note;
 use crate::policy::Policy;
 use crate::proof::TlogProof;
 use crate::tile::{Kind, TILE_WIDTH, TileId, read_entries, read_hashes};
-use crate::witness::{AddCheckpoint, Seen, decide};
-use crate::{group, receipt, side, state, verify, wal};
+use crate::trust::Trust;
+use crate::witness::{AddCheckpoint, Seen, decide, remembered};
+use crate::{chain, group, pack, receipt, side, state, verify, wal};
 use std::io;
 use std::sync::LazyLock;
 
 /// Every target: the name of its fuzzer and of its corpus, and what it does with an input.
 pub const TARGETS: &[(&str, fn(&[u8]))] = &[
     ("bundle", bundle),
+    ("chain", chain),
     ("checkpoint", checkpoint),
     ("log", log),
+    ("mark", mark),
     ("note", note),
+    ("pack", pack),
     ("policy", policy),
     ("proof", proof),
     ("receipt", receipt),
@@ -196,8 +201,32 @@ pub fn state(bytes: &[u8]) {
     assert_eq!(state::encode(&again, &checkpoint), written);
 }
 
-/// A request to a witness that looks after the log of the kept inputs.
+/// The first entry of a shard, which is to be the last checkpoint of the one before it.
+pub fn chain(bytes: &[u8]) {
+    let origin = chain::previous_origin(bytes);
+    if let Ok(last) = chain::continues(bytes, bytes, &VERIFIER) {
+        assert_eq!(origin, Some(last.checkpoint.origin.as_str()));
+    }
+}
+
+/// The mark of what was pruned.
+pub fn mark(bytes: &[u8]) {
+    if let Ok(mark) = Pruned::decode(bytes) {
+        assert_eq!(mark.encode(), bytes);
+    }
+}
+
+/// A case export.
+pub fn pack(bytes: &[u8]) {
+    let trust = Trust::new(vec![VERIFIER.clone()], None).unwrap();
+    drop(pack::verify(bytes, &trust));
+}
+
+/// What a witness remembers, and a request to it. It looks after the log of the kept inputs.
 pub fn witness(bytes: &[u8]) {
+    if let Some(text) = text(bytes) {
+        drop(remembered(text, std::slice::from_ref(&*VERIFIER)));
+    }
     let Ok(request) = AddCheckpoint::parse(bytes) else {
         return;
     };
@@ -273,6 +302,7 @@ mod tests {
         let hashes = ENTRIES.map(leaf_hash).concat();
         match target {
             "bundle" => [vec![1], bundle_of_two()].concat(),
+            "chain" => note.into_bytes(),
             "checkpoint" => checkpoint.text().into_bytes(),
             "log" => {
                 let mut input = 2_u64.to_be_bytes().to_vec();
@@ -281,7 +311,21 @@ mod tests {
                 group::put_short(&mut input, &bundle_of_two());
                 input
             }
+            "mark" => b"burgess.pruned/1\nminimum_index 256\npolicy sha256:ab\n".to_vec(),
             "note" => note.into_bytes(),
+            // Its entry is no event of the product: it is read as far as that.
+            "pack" => {
+                let receipt = String::from_utf8(right("receipt")).unwrap();
+                let leaf_hash: String = leaf_hash(ENTRIES[0])
+                    .iter()
+                    .map(|b| format!("{b:02x}"))
+                    .collect();
+                let event = String::from_utf8_lossy(ENTRIES[0]);
+                format!(
+                    "{{\"schema\":\"burgess.case/1\",\"case\":{{}},\"origins\":[{{\"origin\":{ORIGIN:?},\"checkpoint\":{note:?}}}],\"events\":[{{\"shard\":{ORIGIN:?},\"index\":0,\"leaf_hash\":{leaf_hash:?},\"event\":{event},\"receipt\":{receipt}}}]}}"
+                )
+                .into_bytes()
+            }
             "policy" => {
                 let witness = Cosigner::ed25519("witness.example/w", [1; 32]).unwrap();
                 let (log, witness) = (SIGNER.vkey(), witness.verifier());

@@ -268,9 +268,9 @@ impl Config {
         self.data.join("ledger").join("main")
     }
 
-    /// The folder of the archive, with a folder for each shard.
-    pub fn archives(&self) -> PathBuf {
-        self.data.join("archive")
+    /// The archive's folder for a shard.
+    pub fn archive_folder(&self, shard: &str) -> PathBuf {
+        self.data.join("archive").join(shard)
     }
 
     /// The issuer of access tokens.

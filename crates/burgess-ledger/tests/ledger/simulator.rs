@@ -45,8 +45,10 @@ struct State {
     /// Operations so far by what they were, as `write tile`.
     done: BTreeMap<String, u64>,
     fault: Option<Fault>,
-    /// From this operation on nothing may be made or grow.
+    /// From this operation on nothing may be made or grow, but for what is removed.
     full_from: Option<u64>,
+    /// Bytes that removing files gave back to a full disk.
+    freed: usize,
     /// The log's row in the lock table beside the disk.
     row: Option<String>,
     durable_row: Option<String>,
@@ -132,11 +134,21 @@ impl State {
         self.full_from.is_some_and(|from| self.operations >= from)
     }
 
-    fn room(&self) -> io::Result<()> {
+    /// Takes so many bytes of the disk, as far as it has them.
+    fn take(&mut self, bytes: usize) -> io::Result<()> {
         if self.is_full() {
-            return Err(io::ErrorKind::StorageFull.into());
+            let left = self.freed.checked_sub(bytes);
+            self.freed = left.ok_or(io::ErrorKind::StorageFull)?;
         }
         Ok(())
+    }
+
+    /// A file goes; a full disk has its bytes back.
+    fn forget(&mut self, name: &str) {
+        if let Ok(inode) = self.inode(name) {
+            self.freed += self.inodes[inode].current.len();
+        }
+        self.change(name, None, None);
     }
 
     fn change(&mut self, name: &str, node: Option<Node>, from: Option<&str>) {
@@ -335,10 +347,11 @@ impl Simulator {
         self.lock().done.clone()
     }
 
-    /// After so many more operations nothing may be made or grow.
+    /// After so many more operations nothing may be made or grow, but for what is removed.
     pub fn fill_up_after(&self, operations: u64) {
         let mut state = self.lock();
         state.full_from = Some(state.operations + operations + 1);
+        state.freed = 0;
     }
 
     /// There is space again.

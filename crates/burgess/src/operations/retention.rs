@@ -179,7 +179,7 @@ impl Policy {
             schema: "burgess.retention-policy/1".to_owned(),
             log: config.origin(),
             class: class.clone(),
-            disposal: "a sealed shard's entries and side values are removed as a whole; hash tiles, last checkpoint, key and this document stay, and an event in the log that goes on certifies it".to_owned(),
+            disposal: "a sealed shard's entries and side values are removed as a whole, and so are their files in the local archive; hash tiles, last checkpoint, key and this document stay, and an event in the log that goes on certifies it".to_owned(),
             exceptions: "a legal hold on the shard, on an app or on a subject with entries in it stops the removal until it is released; a subject's values may be erased earlier".to_owned(),
         }
     }
@@ -476,9 +476,6 @@ async fn prune_due(server: &Server, shard: &Shard, now: Timestamp) -> Result<(),
     if !due {
         return Ok(());
     }
-    if !crate::jobs::archive::is_complete(server, shard).await? {
-        return Ok(()); // the archive first
-    }
     let held = holds_on(server, shard).await?;
     let facts = DisposalFacts {
         held: !held.is_empty(),
@@ -511,9 +508,11 @@ async fn prune_due(server: &Server, shard: &Shard, now: Timestamp) -> Result<(),
     let freed = pruned
         .map_err(|e| Problem::internal(&e))?
         .map_err(|e| Problem::internal(&e))?;
+    let archived = crate::jobs::archive::prune(server, shard, size).await?;
     tracing::info!(
         shard = shard.name,
         bytes = freed.bytes,
+        archived,
         "entries whose time was over are gone"
     );
     crate::jobs::project::project(server).await

@@ -14,7 +14,7 @@ pub mod tail;
 
 use burgess_core::policy::action::{ReadEntries, ReadTrail};
 use burgess_core::policy::facts::{NoContext, Organisation};
-use burgess_ledger::{Ledger, ReadError};
+use burgess_ledger::{Ledger, ReadError, SignedCheckpoint};
 use burgess_trail::{Cursor, Hit, Row};
 use serde_json::{Value, json};
 
@@ -46,6 +46,8 @@ pub enum ProofState {
     Durable,
     /// Under a checkpoint that the operator signed.
     Signed,
+    /// Under one that a quorum of witnesses cosigned as well.
+    Witnessed,
 }
 
 impl ProofState {
@@ -54,15 +56,20 @@ impl ProofState {
         match self {
             Self::Durable => "durable",
             Self::Signed => "signed",
+            Self::Witnessed => "witnessed",
         }
     }
 }
 
 /// How far the proof of the event at that place reaches now.
 pub fn proof_state(server: &Server, row: &Row) -> ProofState {
-    let shard = server.shards.of_origin(&row.shard);
-    let signed = shard.map_or(0, |shard| shard.ledger.checkpoint().checkpoint.size);
-    if row.index < signed {
+    let Some(shard) = server.shards.of_origin(&row.shard) else {
+        return ProofState::Durable;
+    };
+    let covers = |signed: &SignedCheckpoint| row.index < signed.checkpoint.size;
+    if shard.ledger.witnessed().is_some_and(|it| covers(&it)) {
+        ProofState::Witnessed
+    } else if covers(&shard.ledger.checkpoint()) {
         ProofState::Signed
     } else {
         ProofState::Durable

@@ -5,7 +5,7 @@
 )]
 
 use std::io::{BufRead as _, BufReader};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use burgess_core::time::Span;
@@ -15,6 +15,7 @@ use burgess_trail::archive::{self, Folder};
 
 use crate::jobs::archive::pass;
 use crate::jobs::project::project;
+use crate::operations::trail::read_back;
 use crate::outlets::Bucket;
 use crate::tests::world::World;
 
@@ -24,34 +25,28 @@ async fn archived(world: &World) -> Vec<burgess_trail::Row> {
         resource_type: Some("archive".to_owned()),
         ..Query::default()
     };
-    let found = world.server.trail.search(&query).await.unwrap().hits;
-    crate::operations::trail::read_back(&world.server, found, true)
-        .await
-        .unwrap()
+    let found = world.server.trail.search(&query).await.unwrap();
+    read_back(&world.server, found.hits, true).await.unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_day_is_sealed_when_it_has_ended_and_the_file_is_an_event() {
     let world = World::new().await;
     let server = &world.server;
-    assert_eq!(
-        pass(server, None).await.unwrap(),
-        None,
-        "today has not ended"
-    );
+    assert_eq!(pass(server, None).await.unwrap(), [], "today has not ended");
     let today = server.ambient.now().date();
     let refused = pass(server, Some(&today)).await.unwrap_err();
     assert!(refused.detail.contains("has ended"), "{}", refused.detail);
 
     let before = server.ledger().size();
     server.ambient.jump(Span::days(1));
-    let sealed = pass(server, None).await.unwrap().unwrap();
+    let sealed = pass(server, None).await.unwrap().remove(0);
     assert_eq!(
         (&sealed.day, sealed.first, sealed.last),
         (&today, 0, before - 1)
     );
     let key = NoteVerifier::parse(server.ledger().vkey()).unwrap();
-    let folder = server.config.archives().join("main");
+    let folder = server.config.archive_folder("main");
     let verified = archive::verify_all(&folder, &key).unwrap();
     assert_eq!(verified.entries, before);
 
@@ -61,13 +56,13 @@ async fn a_day_is_sealed_when_it_has_ended_and_the_file_is_an_event() {
     assert_eq!(events[0].event.next_state, Some(sealed.digest.to_string()));
     assert_eq!(
         pass(server, None).await.unwrap(),
-        None,
+        [],
         "its own event is of today"
     );
     assert_eq!(archived(&world).await.len(), 1);
 
     server.ambient.jump(Span::days(3));
-    let next = pass(server, None).await.unwrap().unwrap();
+    let next = pass(server, None).await.unwrap().remove(0);
     assert_eq!(next.first, sealed.last + 1);
     archive::verify_all(&folder, &key).unwrap();
 }
@@ -79,7 +74,7 @@ async fn a_file_that_a_crash_left_without_its_event_gets_it() {
     server.ambient.jump(Span::days(1));
     let checkpoint = server.ledger().publish().await.unwrap();
     let ledger = server.ledger();
-    let mut folder = Folder::open(&server.config.archives().join("main")).unwrap();
+    let mut folder = Folder::open(&server.config.archive_folder("main")).unwrap();
     let sealed = folder.seal("2026-01-18", &checkpoint, &mut |range| {
         let leaves = ledger.entries(range).unwrap();
         Ok(leaves.into_iter().map(|leaf| (leaf, Vec::new())).collect())
@@ -105,15 +100,6 @@ impl Drop for Moto {
     }
 }
 
-const SERVE: &str = "
-import sys
-from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
-from werkzeug.serving import make_server
-server = make_server('127.0.0.1', 0, DomainDispatcherApplication(create_backend_app, service='s3'), threaded=True)
-print(server.server_port, flush=True)
-server.serve_forever()
-";
-
 impl Moto {
     fn start() -> Option<Self> {
         let python = std::env::var("BURGESS_PYTHON").unwrap_or_else(|_| "python3".to_owned());
@@ -127,7 +113,8 @@ impl Moto {
             return None;
         }
         let mut child = Command::new(&python)
-            .args(["-c", SERVE])
+            .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/python/s3_server.py"))
+            .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
@@ -182,7 +169,7 @@ async fn a_sealed_day_gets_its_copy_once_and_nothing_is_ever_overwritten() {
     let world = World::open(false, |config| config.archive.s3 = Some(bucket.clone())).await;
     let server = &world.server;
     server.ambient.jump(Span::days(1));
-    let sealed = pass(server, None).await.unwrap().unwrap();
+    let sealed = pass(server, None).await.unwrap().remove(0);
     let key = format!("acme/main/{}", sealed.file);
     assert_eq!(sealed.bucket, Some(format!("s3://trail/{key}")));
     let said = moto.boto(&format!(
@@ -191,7 +178,7 @@ async fn a_sealed_day_gets_its_copy_once_and_nothing_is_ever_overwritten() {
     assert_eq!(said.trim(), format!("{} {}", sealed.bytes, sealed.digest));
 
     // An answer that was lost: the same file again is found to be there.
-    let path = server.config.archives().join("main");
+    let path = server.config.archive_folder("main");
     let again = crate::jobs::archive::Bucket::open(&bucket).unwrap();
     let now = server.ambient.now();
     let name = format!("main/{}", sealed.file);
@@ -225,7 +212,7 @@ async fn a_copy_that_failed_is_made_by_a_later_pass() {
     let server = &world.server;
     server.ambient.jump(Span::days(1));
     pass(server, None).await.unwrap_err();
-    let files = Folder::open(&server.config.archives().join("main")).unwrap();
+    let files = Folder::open(&server.config.archive_folder("main")).unwrap();
     assert_eq!(files.files()[0].bucket, None);
     assert!(
         files.files()[0].recorded,
@@ -233,6 +220,6 @@ async fn a_copy_that_failed_is_made_by_a_later_pass() {
     );
     std::fs::write(&credentials, "KEY\nSECRET\n").unwrap();
     pass(server, None).await.unwrap();
-    let files = Folder::open(&server.config.archives().join("main")).unwrap();
+    let files = Folder::open(&server.config.archive_folder("main")).unwrap();
     assert!(files.files()[0].bucket.is_some());
 }

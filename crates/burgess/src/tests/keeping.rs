@@ -448,9 +448,24 @@ async fn a_shard_turns_with_its_period_and_goes_on_its_day_unless_held() {
         .unwrap();
     let folder = world.server.shards.folder_of("main");
     assert!(folder.join("side/000").exists());
+    jobs::archive::pass(&world.server, None).await.unwrap();
+    let archived = |world: &World| {
+        let files = std::fs::read_dir(world.server.config.archive_folder("main")).unwrap();
+        files
+            .filter(|file| {
+                file.as_ref()
+                    .unwrap()
+                    .path()
+                    .extension()
+                    .is_some_and(|it| it == "parquet")
+            })
+            .count()
+    };
+    assert!(archived(&world) > 0);
     world.after(Span::days(1)).await;
     assert_eq!(main(&world).minimum_index(), main(&world).size(), "gone");
     assert!(!folder.join("side/000").exists() && folder.join("tile/0").exists());
+    assert_eq!(archived(&world), 0);
     // The certificate lies in the log that goes on, and old receipts verify.
     let asked = Asked {
         text: Some("ledger_entries".to_owned()),

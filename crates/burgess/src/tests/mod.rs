@@ -8,6 +8,7 @@ mod clockwork;
 mod gates;
 mod intake;
 mod keeping;
+mod packs;
 mod pages;
 mod replay;
 mod routes;

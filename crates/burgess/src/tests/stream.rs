@@ -153,7 +153,7 @@ fn cursor(world: &World) -> Option<u64> {
     let file = world.server.config.data.join("syslog/siem.json");
     let text = std::fs::read_to_string(file).ok()?;
     let json: serde_json::Value = serde_json::from_str(&text).unwrap();
-    json["next"].as_u64()
+    json[world.server.ledger().origin()].as_u64()
 }
 
 /// Everything in the ledger has arrived, a checkpoint proves it, and the cursor says so.

@@ -98,6 +98,7 @@ const fn proof_words(state: ProofState) -> &'static str {
     match state {
         ProofState::Durable => "durable",
         ProofState::Signed => "signed",
+        ProofState::Witnessed => "witnessed",
     }
 }
 
@@ -140,7 +141,7 @@ struct Percent {
 }
 
 /// What covers the trail as a whole.
-pub(super) fn proof_line(server: &Server) -> String {
+fn proof_line(server: &Server) -> String {
     let ledger = server.ledger();
     let checkpoint = ledger.checkpoint();
     format!(

@@ -14,6 +14,9 @@ fn kind(name: &str) -> &str {
     }
 }
 
+/// What a new name takes of a disk that is nearly full.
+const NAME_BYTES: usize = 256;
+
 struct Handle {
     disk: Simulator,
     inode: usize,
@@ -25,12 +28,13 @@ impl DiskFile for Handle {
         let offset = usize::try_from(offset).unwrap();
         let mut state = self.disk.lock();
         let effect = state.operation(|| format!("write {}", kind(&self.name)))?;
-        let full = state.is_full();
+        let there = state.inodes[self.inode].current.len();
+        let taken = state.take((offset + bytes.len()).saturating_sub(there));
         let inode = &mut state.inodes[self.inode];
-        let there = inode.current.len().saturating_sub(offset);
-        if full && there < bytes.len() {
-            inode.write(offset, &bytes[..there]); // as far as the file has its blocks
-            return Err(io::ErrorKind::StorageFull.into());
+        if let Err(full) = taken {
+            let kept = there.saturating_sub(offset).min(bytes.len());
+            inode.write(offset, &bytes[..kept]); // as far as the file has its blocks
+            return Err(full);
         }
         apply(&effect, || inode.write(offset, bytes))
     }
@@ -86,7 +90,7 @@ impl Disk for Simulator {
             return Err(io::ErrorKind::NotFound.into());
         }
         let effect = state.operation(|| format!("create {}", kind(name)))?;
-        state.room()?;
+        state.take(NAME_BYTES)?;
         let inode = state.inodes.len();
         apply(&effect, || {
             state.inodes.push(Inode::default());
@@ -120,6 +124,9 @@ impl Disk for Simulator {
             state.inodes[inode].sync();
         }
         apply(&effect, || {
+            if let Ok(replaced) = state.inode(to) {
+                state.freed += state.inodes[replaced].current.len();
+            }
             let within = parent(from) == parent(to);
             state.change(to, Some(Node::File(inode)), within.then_some(from));
             if !within {
@@ -139,9 +146,7 @@ impl Disk for Simulator {
             .filter(|other| *other == name || other.starts_with(&inside))
             .cloned()
             .collect();
-        apply(&effect, || {
-            gone.iter().for_each(|name| state.change(name, None, None))
-        })
+        apply(&effect, || gone.iter().for_each(|name| state.forget(name)))
     }
 
     fn make_folder(&self, name: &str) -> io::Result<()> {
@@ -150,7 +155,7 @@ impl Disk for Simulator {
         if state.names.contains_key(name) {
             return Ok(());
         }
-        state.room()?;
+        state.take(NAME_BYTES)?;
         apply(&effect, || state.change(name, Some(Node::Folder), None))
     }
 

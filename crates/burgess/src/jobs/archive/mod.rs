@@ -42,73 +42,33 @@ pub async fn follow(server: Arc<Server>) {
     }
 }
 
-/// Seals what belongs to days up to `until` (yesterday, when nothing is said), and answers the
-/// file, if there was anything.
-pub async fn pass(server: &Server, until: Option<&str>) -> Result<Option<Manifest>, Problem> {
-    if !server.config.archive.enabled {
-        return Ok(None);
-    }
-    let _turn = server.archiving.lock().await;
-    let now = server.ambient.now();
-    let yesterday = now.minus(Span::days(1)).date();
-    let day = match until {
-        None => yesterday,
-        Some(day)
-            if *day <= *yesterday && Timestamp::parse(&format!("{day}T00:00:00Z")).is_ok() =>
-        {
-            day.to_owned()
-        }
-        Some(day) => {
-            return Err(Problem::input(format!(
-                "`{day}` is not a day that has ended: the last one is {yesterday}"
-            )));
-        }
-    };
-    let mut newest = None;
-    for shard in server.shards.all() {
-        if shard.ledger.minimum_index() > 0 {
-            continue; // its entries went after they had been archived
-        }
-        let (path, day) = (server.config.archives().join(&shard.name), day.clone());
-        let shard_name = shard.name.clone();
-        let work = move || seal(&path, &shard.ledger, &day);
-        let (mut folder, sealed) = blocking(work).await?;
-        record(server, &mut folder).await?;
-        if let Some(config) = &server.config.archive.s3 {
-            let bucket = Bucket::open(config).map_err(|e| Problem::internal(&e))?;
-            copy(server, &mut folder, &bucket, &shard_name).await?;
-        }
-        let sealed = sealed.and_then(|first| folder.files().iter().find(|it| it.first == first));
-        newest = sealed.cloned().or(newest);
-    }
-    Ok(newest)
+/// The shards, each under the name of its folder. A pruned one is gone here too.
+fn shards(server: &Server) -> Vec<(String, Ledger)> {
+    let all = server.shards.all().into_iter();
+    all.filter(|shard| shard.ledger.minimum_index() == 0)
+        .map(|shard| (shard.name, shard.ledger))
+        .collect()
 }
 
-/// Whether all entries of a shard are in the archive, where there is one.
-pub async fn is_complete(server: &Server, shard: &Shard) -> Result<bool, Problem> {
-    if !server.config.archive.enabled {
-        return Ok(true);
-    }
+/// Removes the local files of a shard whose entries went; answers their bytes.
+pub async fn prune(server: &Server, shard: &Shard, minimum: u64) -> Result<u64, Problem> {
     let _turn = server.archiving.lock().await;
-    let (path, size) = (
-        server.config.archives().join(&shard.name),
-        shard.ledger.size(),
-    );
-    blocking(move || Ok(Folder::open(&path)?.next() >= size)).await
+    let path = server.config.archive_folder(&shard.name);
+    if !path.is_dir() {
+        return Ok(0);
+    }
+    blocking(move || Folder::open(&path)?.prune(minimum)).await
 }
 
-/// Takes sealed values that `theirs` says yes to out of all local files.
+/// Takes sealed values that `theirs` says yes to out of all local files; answers how many.
 pub async fn blank(
     server: &Server,
     theirs: impl Fn(&[u8]) -> bool + Send + Sync + 'static,
 ) -> Result<u64, Problem> {
     let _turn = server.archiving.lock().await;
-    let root = server.config.archives();
-    let folders: Vec<PathBuf> = server
-        .shards
-        .all()
-        .iter()
-        .map(|shard| root.join(&shard.name))
+    let all = server.shards.all().into_iter();
+    let folders: Vec<PathBuf> = all
+        .map(|shard| server.config.archive_folder(&shard.name))
         .filter(|path| path.is_dir())
         .collect();
     let work = move || {
@@ -131,6 +91,44 @@ pub async fn blank(
         Ok(blanked)
     };
     blocking(work).await
+}
+
+/// Seals what belongs to days up to `until` (yesterday, when nothing is said) in every shard, and
+/// answers the files that came of it.
+pub async fn pass(server: &Server, until: Option<&str>) -> Result<Vec<Manifest>, Problem> {
+    let mut sealed = Vec::new();
+    if !server.config.archive.enabled {
+        return Ok(sealed);
+    }
+    let _turn = server.archiving.lock().await;
+    let day = day(server.ambient.now(), until)?;
+    for (name, ledger) in shards(server) {
+        let (path, day) = (server.config.archive_folder(&name), day.clone());
+        let (mut folder, first) = blocking(move || seal(&path, &ledger, &day)).await?;
+        record(server, &mut folder, &name).await?;
+        if let Some(config) = &server.config.archive.s3 {
+            let bucket = Bucket::open(config).map_err(|e| Problem::internal(&e))?;
+            copy(server, &mut folder, &bucket, &name).await?;
+        }
+        let new = |file: &&Manifest| Some(file.first) == first;
+        sealed.extend(folder.files().iter().find(new).cloned());
+    }
+    Ok(sealed)
+}
+
+/// The last day that is to be sealed; only one that has ended can be.
+fn day(now: Timestamp, until: Option<&str>) -> Result<String, Problem> {
+    let yesterday = now.minus(Span::days(1)).date();
+    let Some(day) = until else {
+        return Ok(yesterday);
+    };
+    let is_day = Timestamp::parse(&format!("{day}T00:00:00Z")).is_ok_and(|at| at.date() == day);
+    if is_day && *day <= *yesterday {
+        return Ok(day.to_owned());
+    }
+    Err(Problem::input(format!(
+        "`{day}` is not a day that has ended: the last one is {yesterday}"
+    )))
 }
 
 async fn blocking<T: Send + 'static>(
@@ -183,7 +181,7 @@ fn oldest_day(ledger: &Ledger, next: u64) -> Result<Option<String>, burgess_ledg
 }
 
 /// Gives every file its event: name, digest and range.
-async fn record(server: &Server, folder: &mut Folder) -> Result<(), Problem> {
+async fn record(server: &Server, folder: &mut Folder, shard: &str) -> Result<(), Problem> {
     let waiting: Vec<Manifest> = folder
         .files()
         .iter()
@@ -197,6 +195,7 @@ async fn record(server: &Server, folder: &mut Folder) -> Result<(), Problem> {
             .did(ActionType::Create, "archive", &file.file)
             // The digest stands in the open part of the leaf.
             .moved(None, &file.digest.to_string())
+            .context("shard", shard)
             .context("day", file.day.clone())
             .context("first", file.first)
             .context("last", file.last);
@@ -215,11 +214,11 @@ async fn copy(
     bucket: &Bucket,
     shard: &str,
 ) -> Result<(), Problem> {
-    let path = server.config.archives().join(shard);
+    let path = server.config.archive_folder(shard);
     let waiting: Vec<Manifest> = folder
         .files()
         .iter()
-        .filter(|file| file.bucket.is_none())
+        .filter(|file| file.bucket.is_none() && !file.pruned)
         .cloned()
         .collect();
     for file in waiting {

@@ -1,20 +1,16 @@
 //! How far a receiver has come: one small file per receiver, replaced as a whole.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-/// The place in the ledger that comes next.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Cursor {
-    /// Origin of the shard.
-    pub(super) origin: String,
-    /// Index there.
-    pub(super) next: u64,
-}
+/// The index that comes next in each shard, by origin.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(super) struct Cursor(BTreeMap<String, u64>);
 
 /// The file cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -27,23 +23,27 @@ pub struct CursorError {
 }
 
 impl Cursor {
-    /// Reads it; a receiver that has none begins at the first entry of this shard.
-    pub(super) fn load(file: &Path, origin: &str) -> Result<Self, CursorError> {
-        let start = Self {
-            origin: origin.to_owned(),
-            next: 0,
-        };
+    /// Reads it; a receiver that has none begins with the first entries.
+    pub(super) fn load(file: &Path) -> Result<Self, CursorError> {
         let fail = |cause: &dyn std::fmt::Display| CursorError {
             file: file.to_owned(),
             cause: cause.to_string(),
         };
-        let text = match std::fs::read_to_string(file) {
-            Ok(text) => text,
-            Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => return Ok(start),
-            Err(cause) => return Err(fail(&cause)),
-        };
-        let cursor: Self = serde_json::from_str(&text).map_err(|e| fail(&e))?;
-        Ok(cursor)
+        match std::fs::read_to_string(file) {
+            Ok(text) => serde_json::from_str(&text).map_err(|e| fail(&e)),
+            Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => Ok(Self::default()),
+            Err(cause) => Err(fail(&cause)),
+        }
+    }
+
+    /// The index that comes next in a shard.
+    pub(super) fn next(&self, origin: &str) -> u64 {
+        self.0.get(origin).copied().unwrap_or_default()
+    }
+
+    /// Moves on in a shard.
+    pub(super) fn advance(&mut self, origin: String, next: u64) {
+        self.0.insert(origin, next);
     }
 
     /// Keeps it. Durable when it answers.

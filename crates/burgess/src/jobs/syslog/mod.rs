@@ -9,8 +9,9 @@
 mod cursor;
 mod wire;
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io;
+use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,9 +23,8 @@ use burgess_core::policy::action::{ExportTrail, ReadEntries};
 use burgess_core::policy::facts::{NoContext, Organisation, Person, Principal};
 use burgess_core::roles::Role;
 use burgess_gateway::journal::JournalError;
-use burgess_ledger::shards::MAIN;
+use burgess_ledger::Ledger;
 use burgess_ledger::tree::leaf_hash;
-use burgess_ledger::{Ledger, Shard};
 use burgess_trail::Row;
 use burgess_trail::export::syslog;
 use tokio::io::{AsyncWrite, AsyncWriteExt as _};
@@ -133,49 +133,29 @@ fn may_open(server: &Server) -> bool {
         && may::<ExportTrail>(server, &auditor, &whole, &NoContext, now)
 }
 
-/// The shards that are sent, one after the other.
-fn line(server: &Server) -> Vec<Shard> {
+/// The shards, in the order in which they are sent.
+fn shards(server: &Server) -> Vec<Ledger> {
     let all = server.shards.all().into_iter();
-    all.filter(|shard| shard.class == MAIN).collect()
+    all.map(|shard| shard.ledger).collect()
 }
 
 /// One connection, for as long as it holds.
 async fn session(server: &Server, receiver: &Syslog, pace: Pace) -> Result<(), SyslogError> {
-    let file = server
-        .config
-        .data
-        .join("syslog")
-        .join(format!("{}.json", receiver.name));
-    let line = line(server);
-    let first = line
-        .first()
-        .ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))?;
-    let mut cursor = Cursor::load(&file, first.ledger.origin())?;
-    let at = line
-        .iter()
-        .find(|shard| shard.ledger.origin() == cursor.origin);
-    let ledger = at.unwrap_or(first).ledger.clone();
-    if at.is_none() {
-        cursor = Cursor {
-            origin: ledger.origin().to_owned(),
-            next: 0,
-        };
-    }
-    // What was pruned before it was sent cannot be sent any more.
-    cursor.next = cursor.next.max(ledger.minimum_index());
+    let folder = server.config.data.join("syslog");
+    let file = folder.join(format!("{}.json", receiver.name));
+    let cursor = Cursor::load(&file)?;
     let (reading, writing) = tokio::io::split(wire::connect(receiver).await?);
     let mut stream = Stream {
         server,
         receiver,
         pace,
         file,
-        next: cursor.next,
-        since: 0,
+        sent: cursor.clone(),
+        since: BTreeMap::new(),
         bytes: 0,
         last: server.ambient.monotonic(),
         doubtful: VecDeque::new(),
         cursor,
-        ledger,
         writing,
     };
     tokio::select! {
@@ -188,6 +168,7 @@ async fn session(server: &Server, receiver: &Syslog, pace: Pace) -> Result<(), S
 
 /// Something that was sent and may not have been taken yet.
 struct Doubtful {
+    origin: String,
     next: u64,
     bytes: u64,
     at: Duration,
@@ -198,13 +179,12 @@ struct Stream<'a, W> {
     receiver: &'a Syslog,
     pace: Pace,
     file: PathBuf,
+    /// What certainly was taken.
     cursor: Cursor,
-    /// The shard that is sent.
-    ledger: Ledger,
-    /// The entry that is sent next.
-    next: u64,
-    /// Entries since the last checkpoint.
-    since: u64,
+    /// What was sent.
+    sent: Cursor,
+    /// Entries since the last checkpoint, by origin.
+    since: BTreeMap<String, u64>,
     /// Bytes sent over this connection.
     bytes: u64,
     /// When something was last sent.
@@ -215,32 +195,13 @@ struct Stream<'a, W> {
 
 impl<W: AsyncWrite + Unpin> Stream<'_, W> {
     async fn run(&mut self) -> Result<(), SyslogError> {
-        let mut size = self.ledger.watch();
+        let mut size = self.server.ledger().watch();
         loop {
-            let published = self.ledger.checkpoint();
-            let end = published
-                .checkpoint
-                .size
-                .min(self.next.saturating_add(BATCH));
-            if self.next < end {
-                self.entries(end).await?;
-            }
-            let caught_up = self.next == published.checkpoint.size;
-            let quiet = self.now().saturating_sub(self.last) >= self.pace.quiet;
-            let due = self.since >= self.receiver.checkpoint_every || (quiet && self.since > 0);
-            if caught_up && due {
-                let line = syslog::checkpoint(&published, self.server.ambient.now());
-                self.send(syslog::frame(&line)).await?;
-                self.since = 0;
+            let mut caught_up = true;
+            for ledger in shards(self.server) {
+                caught_up &= self.shard(&ledger).await?;
             }
             self.settle().await?;
-            if caught_up && self.ledger.is_sealed() && self.doubtful.is_empty() {
-                if let Some(next) = self.following() {
-                    self.go_on_with(next).await?;
-                    size = self.ledger.watch();
-                    continue;
-                }
-            }
             if caught_up {
                 tokio::select! {
                     _ = size.changed() => {}
@@ -250,43 +211,41 @@ impl<W: AsyncWrite + Unpin> Stream<'_, W> {
         }
     }
 
-    /// The shard after the one that is sent.
-    fn following(&self) -> Option<Ledger> {
-        let line = line(self.server);
-        let at = line
-            .iter()
-            .position(|shard| shard.ledger.origin() == self.ledger.origin())?;
-        line.get(at + 1).map(|shard| shard.ledger.clone())
-    }
-
-    /// Everything of the shard before was taken.
-    async fn go_on_with(&mut self, next: Ledger) -> Result<(), SyslogError> {
-        self.cursor = Cursor {
-            origin: next.origin().to_owned(),
-            next: next.minimum_index(),
-        };
-        self.next = self.cursor.next;
-        self.ledger = next;
-        let (cursor, file) = (self.cursor.clone(), self.file.clone());
-        tokio::task::spawn_blocking(move || cursor.store(&file)).await??;
-        Ok(())
+    /// Sends the next entries of a shard, and the checkpoint where it is due; answers whether the
+    /// receiver has all that is published.
+    async fn shard(&mut self, ledger: &Ledger) -> Result<bool, SyslogError> {
+        let published = ledger.checkpoint();
+        let next = self.sent.next(ledger.origin());
+        let end = published.checkpoint.size.min(next.saturating_add(BATCH));
+        if next < end {
+            self.entries(ledger, next..end).await?;
+        }
+        let caught_up = end >= published.checkpoint.size;
+        let since = self.since.get(ledger.origin()).copied().unwrap_or_default();
+        let quiet = self.now().saturating_sub(self.last) >= self.pace.quiet;
+        let due = since >= self.receiver.checkpoint_every || (quiet && since > 0);
+        if caught_up && due {
+            let line = syslog::checkpoint(&published, self.server.ambient.now());
+            self.send(syslog::frame(&line)).await?;
+            self.since.remove(ledger.origin());
+        }
+        Ok(caught_up)
     }
 
     fn now(&self) -> Duration {
         self.server.ambient.monotonic()
     }
 
-    /// Sends the entries up to `end`.
-    async fn entries(&mut self, end: u64) -> Result<(), SyslogError> {
+    async fn entries(&mut self, ledger: &Ledger, range: Range<u64>) -> Result<(), SyslogError> {
         let open = self.receiver.personal && may_open(self.server);
-        let (ledger, range) = (self.ledger.clone(), self.next..end);
+        let (reading, wanted) = (ledger.clone(), range.clone());
         let read = move || {
-            let leaves = ledger.entries(range.clone())?;
-            let rows = leaves.into_iter().zip(range);
+            let leaves = reading.entries(wanted.clone())?;
+            let rows = leaves.into_iter().zip(wanted);
             rows.map(|(leaf, index)| {
                 // What is not read cannot leak.
                 let side = if open {
-                    ledger.side(index)?
+                    reading.side(index)?
                 } else {
                     Vec::new()
                 };
@@ -295,16 +254,18 @@ impl<W: AsyncWrite + Unpin> Stream<'_, W> {
             .collect::<Result<Vec<_>, burgess_ledger::ReadError>>()
         };
         let rows = tokio::task::spawn_blocking(read).await?;
+        let origin = ledger.origin();
         let mut frames = Vec::new();
         for (index, leaf, side) in rows.map_err(JournalError::from)? {
-            let message = self.message(index, &leaf, &side, open).await?;
+            let message = self.message(origin, index, &leaf, &side, open).await?;
             frames.extend(syslog::frame(&message));
         }
         self.send(frames).await?;
-        self.since = self.since.saturating_add(end - self.next);
-        self.next = end;
+        *self.since.entry(origin.to_owned()).or_default() += range.end - range.start;
+        self.sent.advance(origin.to_owned(), range.end);
         self.doubtful.push_back(Doubtful {
-            next: end,
+            origin: origin.to_owned(),
+            next: range.end,
             bytes: self.bytes,
             at: self.now(),
         });
@@ -313,12 +274,13 @@ impl<W: AsyncWrite + Unpin> Stream<'_, W> {
 
     async fn message(
         &self,
+        shard: &str,
         index: u64,
         leaf: &[u8],
         side: &[u8],
         open: bool,
     ) -> Result<String, JournalError> {
-        let (shard, hash) = (self.ledger.origin(), Digest::from_bytes(leaf_hash(leaf)));
+        let hash = Digest::from_bytes(leaf_hash(leaf));
         match self.server.journal.open_bytes(index, leaf, side).await {
             Ok(entry) => {
                 let row = Row {
@@ -331,12 +293,10 @@ impl<W: AsyncWrite + Unpin> Stream<'_, W> {
                 Ok(syslog::event(&row, open))
             }
             // A shard's first leaf is the last checkpoint of the one before.
-            Err(JournalError::NotAnEvent { .. }) => Ok(syslog::other(
-                shard,
-                index,
-                &hash,
-                self.server.ambient.now(),
-            )),
+            Err(JournalError::NotAnEvent { .. }) => {
+                let now = self.server.ambient.now();
+                Ok(syslog::other(shard, index, &hash, now))
+            }
             Err(cause) => Err(cause),
         }
     }
@@ -365,10 +325,12 @@ impl<W: AsyncWrite + Unpin> Stream<'_, W> {
                 || now.saturating_sub(it.at) >= self.pace.settled
         };
         let settled = self.doubtful.iter().take_while(|it| taken(it)).count();
-        let Some(last) = self.doubtful.drain(..settled).next_back() else {
+        if settled == 0 {
             return Ok(());
-        };
-        self.cursor.next = last.next;
+        }
+        for taken in self.doubtful.drain(..settled) {
+            self.cursor.advance(taken.origin, taken.next);
+        }
         let (cursor, file) = (self.cursor.clone(), self.file.clone());
         tokio::task::spawn_blocking(move || cursor.store(&file)).await??;
         Ok(())

@@ -8,9 +8,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::http::StatusCode;
+use burgess_core::audit::Event;
 use burgess_core::policy::action::ExportTrail;
 use burgess_core::policy::facts::NoContext;
 use burgess_core::time::Span;
+use burgess_gateway::journal::CLOSED;
 use burgess_trail::{Hit, Row};
 use futures_util::{Stream, StreamExt as _, TryStreamExt as _, stream};
 use serde_json::{Map, Value, json};
@@ -145,7 +147,7 @@ where
     let events = rows.enumerate().then(move |(number, row)| {
         let server = Arc::clone(&server);
         async move {
-            let event = event(&server, &row?, open).await?;
+            let event = event(&server, row?, open).await?;
             let comma = if number == 0 { "" } else { "," };
             Ok(format!("{comma}\n{event}"))
         }
@@ -181,7 +183,13 @@ async fn head(
     ))
 }
 
-async fn event(server: &Server, row: &Row, open: bool) -> Result<Value, Problem> {
+async fn event(server: &Server, mut row: Row, open: bool) -> Result<Value, Problem> {
+    let ledger = ledger_of(server, &row.shard)?;
+    let receipt = receipt_of(server, &ledger, row.index, open).await?;
+    if receipt.get("opened").is_none() {
+        // What cannot be proved is not shown: half of it may still be readable.
+        close(&mut row.event);
+    }
     let mut event = serde_json::to_value(&row.event).map_err(|e| Problem::internal(&e))?;
     if let Some(members) = event.as_object_mut() {
         members.retain(|_, value| !value.is_null());
@@ -192,8 +200,16 @@ async fn event(server: &Server, row: &Row, open: bool) -> Result<Value, Problem>
         "leaf_hash": row.leaf_hash,
         "sequence": row.sequence,
         "event": event,
-        "receipt": receipt_of(server, &ledger_of(server, &row.shard)?, row.index, open).await?,
+        "receipt": receipt,
     }))
+}
+
+fn close(event: &mut Event) {
+    event.actor_id = CLOSED.to_owned();
+    event.resource_id = CLOSED.to_owned();
+    event.ip_address = None;
+    event.user_agent = None;
+    event.request_context = None;
 }
 
 fn stated(reason: &str) -> Result<String, Problem> {

@@ -172,6 +172,7 @@ fn choices(minutes: i64) -> Vec<Choice> {
 
 fn proof_line(server: &Server, row: &Row) -> String {
     let state = match proof_state(server, row) {
+        ProofState::Witnessed => "under a checkpoint that witnesses cosigned",
         ProofState::Signed => "under the signed checkpoint",
         ProofState::Durable => "durable, and under the next checkpoint in a moment",
     };
