@@ -468,7 +468,12 @@ async fn prune_due(server: &Server, shard: &Shard, now: Timestamp) -> Result<(),
     let Some(class) = server.classes.get(&shard.class) else {
         return Ok(()); // a class without a policy is kept
     };
-    if !ledger.is_sealed() || ledger.minimum_index() == size {
+    if !ledger.is_sealed() || size == 0 {
+        return Ok(());
+    }
+    if ledger.minimum_index() == size {
+        // A crash may have come between the ledger and the archive.
+        crate::jobs::archive::prune(server, shard, size).await?;
         return Ok(());
     }
     let kept = Span::days(i64::from(class.keep_days));

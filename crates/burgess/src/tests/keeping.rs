@@ -476,7 +476,9 @@ async fn a_shard_turns_with_its_period_and_goes_on_its_day_unless_held() {
         .await
         .unwrap()
         .rows;
-    let certificate = |row: &&burgess_trail::Row| row.event.resource_type == "ledger_entries";
+    let certificate = |row: &&burgess_trail::Row| {
+        row.event.resource_type == "ledger_entries" && row.event.resource_id == "main"
+    };
     let told: Vec<_> = told.iter().filter(certificate).collect();
     assert_eq!(told.len(), 1);
     let context = told[0].event.request_context.as_ref().unwrap();
