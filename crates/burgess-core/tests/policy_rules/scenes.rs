@@ -26,6 +26,7 @@ pub fn all(set: &PolicySet) -> Table<'_> {
     decisions(&mut table);
     apps(&mut table);
     duties(&mut table);
+    keeping(&mut table);
     automatic(&mut table);
     access(&mut table);
     scopes(&mut table);
@@ -197,6 +198,35 @@ fn duties(t: &mut Table<'_>) {
         |_| {},
         |_| {},
     );
+}
+
+fn keeping(t: &mut Table<'_>) {
+    let ana = someone(Role::Auditor);
+    t.ask::<EraseSubject>("nothing against it", &ana, |_| {}, |_| {});
+    t.ask::<EraseSubject>("a legal hold", &ana, |_| {}, |it| it.held = true);
+    t.ask::<EraseSubject>(
+        "alone, two wanted",
+        &ana,
+        |_| {},
+        |it| it.two_persons = true,
+    );
+    t.ask::<EraseSubject>(
+        "another asked, two wanted",
+        &ana,
+        |_| {},
+        |it| {
+            it.two_persons = true;
+            it.asked_by_another = true;
+        },
+    );
+    let both = person(Role::Auditor, |p| {
+        p.roles.insert(Role::Administrator);
+    });
+    t.ask::<EraseSubject>("an auditor who is administrator too", &both, |_| {}, |_| {});
+    t.ask::<ReleaseHold>("an auditor who is administrator too", &both, |_| {}, |_| {});
+    t.ask::<Dispose>("due", &JOB, |_| {}, |_| {});
+    t.ask::<Dispose>("not due", &JOB, |_| {}, |it| it.due = false);
+    t.ask::<Dispose>("due, but a legal hold", &JOB, |_| {}, |it| it.held = true);
 }
 
 fn automatic(t: &mut Table<'_>) {
