@@ -7,6 +7,7 @@
 )]
 
 mod claims;
+mod fuzz;
 mod golden;
 mod mutants;
 mod outcome;
@@ -15,6 +16,7 @@ mod patch;
 mod python;
 mod requirements;
 mod rust_tests;
+mod soak;
 mod test;
 mod tidy;
 mod tree;
@@ -33,6 +35,9 @@ usage: cargo xtask <command>
   tidy [--update]              what no compiler checks; --update rewrites docs/requirements.tsv
   mutants [--check] [NAME…]    each patch under tests/mutants must turn its named test red
                                --check     only that each patch applies and its test exists
+  soak [--only NAME] [--minutes N]
+                               the fault tests of the ledger in their long forms, resumable:
+                               goes on where it was stopped, writes docs/reliability/ledger.json
   golden [CRATE…]              run the tests with BURGESS_UPDATE_GOLDEN=1
 ";
 
@@ -78,8 +83,31 @@ fn dispatch(words: &[&str]) -> Result<bool, String> {
             let flags = known_flags(&flags, &["--check"])?;
             mutants::run(&workspace, &names, flags.contains(&"--check"))
         }
+        "soak" => {
+            let (only, minutes) = soak_arguments(rest)?;
+            soak::run(&workspace, only, minutes)
+        }
         "golden" => golden::run(&workspace, rest),
         other => Err(format!("unknown command `{other}`\n\n{USAGE}")),
+    }
+}
+
+fn soak_arguments<'a>(mut words: &[&'a str]) -> Result<(Option<&'a str>, Option<u64>), String> {
+    let (mut only, mut minutes) = (None, None);
+    while let [flag, value, rest @ ..] = words {
+        match *flag {
+            "--only" => only = Some(*value),
+            "--minutes" => {
+                let number = value.parse();
+                minutes = Some(number.map_err(|_| format!("`{value}` is no number of minutes"))?);
+            }
+            other => return Err(format!("unknown argument `{other}`\n\n{USAGE}")),
+        }
+        words = rest;
+    }
+    match words {
+        [] => Ok((only, minutes)),
+        [word, ..] => Err(format!("`{word}` lacks its value\n\n{USAGE}")),
     }
 }
 

@@ -134,7 +134,7 @@ fn point_at_python(command: &mut Command, python: Option<&Path>) {
 }
 
 /// Runs to the end, shows what it says and keeps it; whether it succeeded.
-fn spoken(command: &mut Command) -> Result<(String, bool), String> {
+pub(crate) fn spoken(command: &mut Command) -> Result<(String, bool), String> {
     let cannot = |error: std::io::Error| format!("cannot run `{}`: {error}", words(command));
     let (mut reader, writer) = std::io::pipe().map_err(cannot)?;
     let errors = writer.try_clone().map_err(cannot)?;

@@ -87,12 +87,13 @@ const NEVER_REACHED: [(&str, &[&str]); 7] = [
 ];
 
 /// Outside crates that only these of ours may name in their manifest.
-const WRAPPERS: [(&str, &[&str]); 6] = [
+const WRAPPERS: [(&str, &[&str]); 7] = [
     ("sqlx", &["burgess-store", "burgess-trail"]),
     ("axum", &["burgess"]),
     ("askama", &["burgess"]),
     ("cedar-policy", &["burgess-core"]),
     ("hyper-rustls", &["burgess", "burgess-gateway"]),
+    ("parquet", &["burgess-trail"]),
     ("zip", &["burgess-inspect"]),
 ];
 

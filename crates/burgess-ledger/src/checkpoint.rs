@@ -39,7 +39,7 @@ impl Checkpoint {
         )
     }
 
-    /// Signs it.
+    /// Signs it with every key of the signer.
     ///
     /// # Errors
     /// [`NoteError::Malformed`] where the signer's name is not the origin.
@@ -49,17 +49,23 @@ impl Checkpoint {
                 "the signer's name is not the checkpoint's origin",
             ));
         }
-        let note = signer.sign(&self.text())?;
+        let note = signer.sign_checkpoint(&self.text())?;
         Ok(SignedCheckpoint {
             checkpoint: self,
             note,
         })
     }
 
+    /// The three lines alone.
     fn parse(text: &str) -> Option<Self> {
+        Self::with_extensions(text).filter(|checkpoint| checkpoint.text() == text)
+    }
+
+    /// The first three lines of a checkpoint that may have extension lines, as other logs write them.
+    pub(crate) fn with_extensions(text: &str) -> Option<Self> {
         let mut lines = text.strip_suffix('\n')?.split('\n');
         let (origin, size, root) = (lines.next()?, lines.next()?, lines.next()?);
-        if origin.is_empty() || lines.next().is_some() {
+        if origin.is_empty() || lines.any(str::is_empty) {
             return None;
         }
         let number: u64 = size.parse().ok()?;

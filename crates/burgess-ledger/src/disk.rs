@@ -5,6 +5,7 @@
 //! The second implementation is the storage simulator of the tests, which loses, keeps and tears
 //! whatever was not synced.
 
+use crate::recovery::OpenError;
 use rustix::fs::{Advice, FlockOperation, fadvise, flock, syncfs};
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -110,6 +111,17 @@ impl Directory {
         Ok(Self {
             root: root.to_owned(),
             lock,
+        })
+    }
+
+    /// As [`Directory::take`], with the errors of opening a ledger.
+    pub(crate) fn taken(root: &Path) -> Result<Self, OpenError> {
+        Self::take(root).map_err(|cause| match cause.kind() {
+            io::ErrorKind::WouldBlock => OpenError::InUse(root.display().to_string()),
+            _ => OpenError::Io {
+                file: root.display().to_string(),
+                cause,
+            },
         })
     }
 

@@ -140,6 +140,11 @@ impl Edge {
         Ok(())
     }
 
+    /// The unfinished side file and its number.
+    pub(crate) fn side(&mut self) -> (u64, &mut SideFile) {
+        (self.size / TILE_WIDTH, &mut self.side)
+    }
+
     /// Folders of the partial tiles of a log of `before` entries that are full by now.
     pub(crate) fn outgrown(&self, before: u64) -> impl Iterator<Item = String> {
         let size = self.size;
@@ -195,21 +200,8 @@ fn read_side(
         index: Some(n * TILE_WIDTH),
         what: "is damaged (without it the ledger would open, but its values were lost)".to_owned(),
     })?;
-    for entry in entries.iter().take(count) {
-        if entry.source.is_empty() {
-            file.push_unnumbered(&entry.value);
-            continue;
-        }
-        let (source, stream) = (
-            counters.intern(&entry.source),
-            counters.intern(&entry.stream),
-        );
-        let named = |id, name, number| Named { id, name, number };
-        file.push(
-            named(source, &entry.source, entry.source_seq),
-            named(stream, &entry.stream, entry.sequence),
-            &entry.value,
-        );
-    }
+    *file = side::encode(entries.get(..count).unwrap_or_default(), |name| {
+        counters.intern(name)
+    });
     Ok(())
 }

@@ -393,3 +393,71 @@ fn take_u64(rest: &mut &[u8]) -> Option<u64> {
     *rest = after;
     Some(u64::from_be_bytes(*value))
 }
+
+/// A group of this segment with the header's numbers and the payload of `bytes`, and the right sum.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn with_sum(segment: u64, bytes: &[u8]) -> Vec<u8> {
+    let (numbers, payload) = bytes.split_at(bytes.len().min(12));
+    let mut covered = segment.to_be_bytes().to_vec();
+    covered.extend_from_slice(numbers);
+    covered.resize(20, 0);
+    covered.extend_from_slice(&small(payload.len()).to_be_bytes());
+    covered.extend_from_slice(payload);
+    let sum = crc32c::crc32c(&covered).to_be_bytes();
+    [MAGIC.as_slice(), &sum, &covered].concat()
+}
+
+/// What must hold of a group of any content: framed again it says the same.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn check(segment: u64, bytes: &[u8]) {
+    let frame = with_sum(segment, bytes);
+    let mut names = Names::default();
+    let group = Framed::at(segment, &frame).and_then(|framed| framed.read(0, &mut names));
+    let Some(group) = group else { return };
+    let mut framing = Framing::new();
+    framing.begin(group.first, group.entries.len(), frame.len());
+    for entry in &group.entries {
+        let (source, stream) = (
+            (entry.source, entry.source_seq),
+            (entry.stream, entry.sequence),
+        );
+        framing.push(&names, source, stream, group.side(entry), |frame| {
+            frame.extend_from_slice(group.leaf(entry));
+            entry.hash
+        });
+    }
+    let mut again = framing.take(Vec::new());
+    let framed = again.seal(segment).to_vec();
+    let again = Framed::at(segment, &framed).and_then(|framed| framed.read(0, &mut names));
+    let told = |group: &Group| -> Vec<_> {
+        let entries = group.entries.iter();
+        entries
+            .map(|entry| (entry.hash, group.side(entry).to_vec(), entry.sequence))
+            .collect()
+    };
+    assert_eq!(again.as_ref().map(told), Some(told(&group)));
+}
+
+/// Header numbers and payload of a group of these leaves.
+#[cfg(test)]
+pub(crate) fn right(leaves: &[&[u8]]) -> Vec<u8> {
+    let mut names = Names::default();
+    let (source, stream) = (names.intern("outbox"), names.intern("app"));
+    let mut framing = Framing::new();
+    framing.begin(0, leaves.len(), 0);
+    for (number, leaf) in (1..).zip(leaves) {
+        framing.push(
+            &names,
+            (source, number),
+            (stream, number),
+            b"side",
+            |frame| {
+                frame.extend_from_slice(leaf);
+                leaf_hash(leaf)
+            },
+        );
+    }
+    let mut group = framing.take(Vec::new());
+    let frame = group.seal(7);
+    [&frame[COVERED + 8..COVERED + 20], &frame[HEADER..]].concat()
+}

@@ -19,10 +19,11 @@ use crate::group::Group;
 use crate::install::Installer;
 use crate::locks::{LockError, Row};
 use crate::note::{NoteError, NoteSigner};
+use crate::rewriting::{SideValues, rewrite};
 use crate::state::{self, Counters};
 use crate::tile::TileError;
 use crate::tree::Hash;
-use crate::waiting::Shared;
+use crate::waiting::{Shared, Work};
 use crate::wal::Segments;
 use std::io;
 use std::sync::Arc;
@@ -78,18 +79,36 @@ impl Publisher {
     pub(crate) fn run(mut self, shared: &Shared, segments: &Segments, interval: Duration) {
         let mut step = 0;
         while let Some(work) = shared.wait_for_work(interval, &mut step) {
-            let done = if work.publish {
-                self.publish(&work.groups)
-                    .map(|signed| shared.now_published(signed))
-            } else {
-                self.place(&work.groups, u64::MAX)
-            };
-            let done = done.and_then(|()| segments.prepare(self.published));
-            if let Err(cause) = done {
+            if let Err(cause) = self.turn(&work, shared, segments) {
                 shared.fail("publication", &cause);
                 step = 0;
             }
+            for order in work.rewrites {
+                let done = self.rewrite_sides(&order.values);
+                if let Err(cause) = &done {
+                    shared.fail("side file", cause);
+                }
+                drop(order.answer.send(done)); // who ordered it may have stopped waiting
+            }
         }
+    }
+
+    /// Puts what has come in place, and publishes it when it is time.
+    fn turn(&mut self, work: &Work, shared: &Shared, segments: &Segments) -> io::Result<()> {
+        let nothing_new = work.groups.is_empty() && self.edge.size == self.published;
+        if work.publish && !nothing_new {
+            let signed = self.publish(&work.groups)?;
+            shared.now_published(signed);
+        } else {
+            self.place(&work.groups, u64::MAX)?;
+        }
+        segments.prepare(self.published)
+    }
+
+    /// Replaces side values of published entries.
+    fn rewrite_sides(&mut self, values: &SideValues) -> io::Result<u64> {
+        let edge = (&mut self.edge, &mut self.counters);
+        rewrite(&mut self.installer, &*self.disk, values, Some(edge))
     }
 
     /// Puts the entries in place and publishes the checkpoint that covers them.
@@ -168,6 +187,6 @@ impl Publisher {
     /// served by the full ones, and a reader of an older checkpoint falls back to them.
     fn forget_partials(&mut self) -> io::Result<()> {
         let mut folders = self.edge.outgrown(self.published);
-        folders.try_for_each(|folder| self.disk.remove(&folder))
+        folders.try_for_each(|folder| self.installer.remove_folder(&folder))
     }
 }

@@ -8,6 +8,7 @@ use crate::shard::Ledger;
 use crate::side;
 use crate::tile::{Kind, TILE_WIDTH, TileError, TileId, node, read_entries};
 use crate::tree::{Hash, consistency_path, inclusion_path, range_root};
+use crate::witnessed::for_receipt;
 use std::collections::BTreeMap;
 use std::io;
 use std::ops::Range;
@@ -22,6 +23,14 @@ pub enum ReadError {
         index: u64,
         /// Entries that there are.
         size: u64,
+    },
+    /// The entry was pruned.
+    #[error("entry {index} was pruned, the log begins at entry {minimum}")]
+    Pruned {
+        /// The entry asked for.
+        index: u64,
+        /// The first entry that is there.
+        minimum: u64,
     },
     /// The published checkpoint does not cover it yet.
     #[error("the published checkpoint covers {published} entries, not {wanted}, publish first")]
@@ -66,6 +75,7 @@ impl Ledger {
                 index = end;
                 continue;
             }
+            self.kept(index)?;
             let (first, bundle) = self.bundle(index)?;
             let end = range.end.min(first + TILE_WIDTH);
             let skipped = usize::try_from(index - first).unwrap_or(usize::MAX);
@@ -75,6 +85,34 @@ impl Ledger {
             index += u64::try_from(entries.len() - before).unwrap_or(0);
         }
         Ok(entries)
+    }
+
+    /// The bytes of a tile or bundle under its name in the standard, `tile/…`. One that the published
+    /// checkpoint does not cover is missing, whatever lies under its name: it may be half written.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub fn tile(&self, name: &str) -> Result<Vec<u8>, ReadError> {
+        let file = || name.to_owned();
+        let published = self.checkpoint().checkpoint.size;
+        let id = TileId::parse(name).filter(|id| id.is_covered(published));
+        let id = id.ok_or_else(|| TileError::Missing { file: file() })?;
+        let read = self.core.disk.read(&id.path());
+        Ok(read.map_err(|cause| match cause.kind() {
+            io::ErrorKind::NotFound => TileError::Missing { file: file() },
+            _ => TileError::Io {
+                file: file(),
+                cause,
+            },
+        })?)
+    }
+
+    fn kept(&self, index: u64) -> Result<(), ReadError> {
+        let minimum = self.minimum_index();
+        if index < minimum {
+            return Err(ReadError::Pruned { index, minimum });
+        }
+        Ok(())
     }
 
     /// The published part of the bundle that holds `index`, and the index of its first entry.
@@ -155,12 +193,13 @@ impl Ledger {
         Ok(range_root(0, size, &mut self.nodes(published))?)
     }
 
-    /// The receipt that verifies offline: `c2sp.org/tlog-proof@v1` with the published checkpoint.
+    /// The receipt that verifies offline: `c2sp.org/tlog-proof@v1` with the witnessed checkpoint if it
+    /// covers the entry, else with the published one.
     ///
     /// # Errors
     /// [`ReadError::NotPublished`] where that checkpoint does not cover the entry yet.
     pub fn tlog_proof(&self, index: u64) -> Result<String, ReadError> {
-        let signed = self.checkpoint();
+        let signed = for_receipt(self, index);
         let size = signed.checkpoint.size;
         if index >= size {
             let durable = self.size();

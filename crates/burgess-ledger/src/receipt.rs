@@ -85,8 +85,33 @@ pub fn personal_commitment(fields: &[Hash; 5]) -> Hash {
 /// # Errors
 /// [`ReceiptError`].
 pub fn verify(json: &[u8], verifier: &NoteVerifier) -> Result<Verified, ReceiptError> {
-    let receipt: Value = serde_json::from_slice(json)
-        .map_err(|cause| ReceiptError::Malformed(format!("is not JSON: {cause}")))?;
+    verify_value(&parse(json)?, verifier)
+}
+
+/// Reads a receipt file as JSON; checks nothing.
+///
+/// # Errors
+/// [`ReceiptError::Malformed`].
+pub fn parse(json: &[u8]) -> Result<Value, ReceiptError> {
+    serde_json::from_slice(json)
+        .map_err(|cause| ReceiptError::Malformed(format!("is not JSON: {cause}")))
+}
+
+/// The note of the checkpoint that a receipt refers to, to choose a key by; nothing is believed.
+///
+/// # Errors
+/// [`ReceiptError`].
+pub fn checkpoint_of(receipt: &Value) -> Result<String, ReceiptError> {
+    let proof = receipt.get("proof").and_then(Value::as_str);
+    let proof = TlogProof::parse(proof.ok_or_else(|| malformed("it has no `proof`"))?)?;
+    Ok(proof.checkpoint)
+}
+
+/// Checks a receipt that was read already, as a part of another file.
+///
+/// # Errors
+/// [`ReceiptError`].
+pub fn verify_value(receipt: &Value, verifier: &NoteVerifier) -> Result<Verified, ReceiptError> {
     if receipt.get("schema").and_then(Value::as_str) != Some(SCHEMA) {
         return Err(malformed("its `schema` is not `burgess.receipt/1`"));
     }
@@ -99,8 +124,9 @@ pub fn verify(json: &[u8], verifier: &NoteVerifier) -> Result<Verified, ReceiptE
     let proof = TlogProof::parse(proof.ok_or_else(|| malformed("it has no `proof`"))?)?;
     let checkpoint = proof.verify(&leaf, verifier)?;
     let opened = match receipt.get("opened") {
+        // Nothing is opened, as where the values are gone.
+        None | Some(Value::Null) => Vec::new(),
         Some(opened) => open(opened, &leaf, proof.index)?,
-        None => Vec::new(),
     };
     Ok(Verified {
         index: proof.index,

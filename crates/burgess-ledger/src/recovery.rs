@@ -61,6 +61,21 @@ pub enum OpenError {
         /// Entries that `checkpoint` covers.
         published: u64,
     },
+    /// A shard without the mark `sealed` cannot be opened read-only, nor be followed by another.
+    #[error("the shard `{0}` is not sealed, seal it first")]
+    NotSealed(String),
+    /// Entry 0 does not continue the shard before.
+    #[error(
+        "the shard `{origin}` does not begin with the last checkpoint of `{previous}`: {what}, restore both folders from one backup"
+    )]
+    Chain {
+        /// The shard.
+        origin: String,
+        /// The one that it should follow.
+        previous: String,
+        /// What is wrong.
+        what: String,
+    },
     /// The lock table could not be used, or another server moved it meanwhile.
     #[error("{0}")]
     LockTable(#[from] LockError),
@@ -99,6 +114,17 @@ pub enum OpenError {
     LockOther {
         /// Entries that the table covers.
         table: u64,
+    },
+    /// Witnesses cosigned more entries than there are: the newest were cut off, or an older copy of
+    /// the folder was put back.
+    #[error(
+        "witnesses cosigned {witnessed} entries of this log but it has {published}: the newest were cut off, restore the whole folder from a newer copy"
+    )]
+    CutOff {
+        /// Entries that were cosigned.
+        witnessed: u64,
+        /// Entries that the log has.
+        published: u64,
     },
     /// An option that cannot work.
     #[error("option `{option}` must be at least {min}")]
@@ -281,7 +307,7 @@ fn refuse_rollback(
     }
 }
 
-fn io_error(file: &str) -> impl FnOnce(io::Error) -> OpenError {
+pub(crate) fn io_error(file: &str) -> impl FnOnce(io::Error) -> OpenError {
     let file = file.to_owned();
     move |cause| OpenError::Io { file, cause }
 }

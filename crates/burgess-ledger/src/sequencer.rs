@@ -80,6 +80,9 @@ pub enum AppendError {
         /// What failed first.
         cause: String,
     },
+    /// The shard is sealed.
+    #[error("the shard `{0}` is sealed, append to the one that follows it")]
+    Sealed(String),
     /// Storage had no room once; nothing is written until the ledger is opened again.
     #[error("the storage of the ledger is full: {cause}, free space and restart")]
     StorageFull {
@@ -160,8 +163,21 @@ impl Sequencer {
             }
             self.framing.begin(self.next_index, entries, bytes);
             self.commit(waiting);
+            self.clear_segments();
         }
         self.shared.sequencer_ended();
+    }
+
+    /// Does what was ordered between two groups.
+    fn clear_segments(&mut self) {
+        for order in self.shared.take_clearings() {
+            let published = self.shared.published().checkpoint.size;
+            let done = self.wal.clear(order.rotate, published);
+            if let Err(cause) = &done {
+                self.shared.fail("write-ahead segment", cause);
+            }
+            drop(order.answer.send(done)); // who ordered it may have stopped waiting
+        }
     }
 
     /// Numbers a group, makes it durable, and answers it.

@@ -9,15 +9,19 @@ use crate::disk::{Directory, Disk};
 use crate::group::Framing;
 use crate::leaf::{Draft, Receipt};
 use crate::locks::LockTable;
-use crate::note::NoteSigner;
-use crate::recovery::{OpenError, Recovered, recover};
+use crate::marks::{self, SEALED};
+use crate::note::{NoteSigner, NoteVerifier};
+use crate::pruning;
+use crate::recovery::{OpenError, Recovered, io_error, recover};
 use crate::reserve;
 use crate::sequencer::{Answer, AppendError, Job, Sequencer};
 use crate::state::Counters;
 use crate::waiting::{Shared, Stats};
+use crate::witnessed::Witnessed;
 use std::io;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::sync::{Semaphore, TryAcquireError, mpsc, watch};
@@ -33,7 +37,9 @@ pub struct Options {
     /// Bytes of drafts that may wait to be written. Each counts at least 256, so this bounds their
     /// number too. Callers beyond it wait.
     pub queue_bytes: usize,
-    /// Bytes of one write-ahead segment, at least 1 MiB. A batch may take a quarter of it.
+    /// Bytes of one write-ahead segment, at least 1 MiB. A batch may take a quarter of it. The
+    /// default is what the fastest ingest fills in a tenth of a second, in which the publisher finds
+    /// the time to make the next one ready.
     pub segment_bytes: usize,
     /// Bytes that tiles, bundles and side files may grow to; appends beyond it are refused with
     /// [`AppendError::Full`], and [`Ledger::is_writable`] says no a little earlier. `None` leaves it
@@ -55,7 +61,7 @@ impl Default for Options {
         Self {
             checkpoint_interval: Duration::from_millis(100),
             queue_bytes: 16 << 20,
-            segment_bytes: 8 << 20,
+            segment_bytes: 16 << 20,
             bytes_max: None,
             lock_table: None,
             reserve_bytes: 0,
@@ -84,6 +90,13 @@ pub(crate) struct Core {
     jobs: Mutex<Option<mpsc::UnboundedSender<Job>>>,
     threads: Mutex<Vec<JoinHandle<()>>>,
     vkey: String,
+    vkeys: Vec<NoteVerifier>,
+    pub(crate) witnessed: Witnessed,
+    /// The first entry that was not pruned.
+    pub(crate) minimum: AtomicU64,
+    sealed: AtomicBool,
+    /// One at a time writes to the folder of a sealed shard.
+    sealed_turn: Mutex<()>,
 }
 
 impl Ledger {
@@ -98,13 +111,7 @@ impl Ledger {
         signer: NoteSigner,
         options: Options,
     ) -> Result<Self, OpenError> {
-        let directory = Directory::take(folder).map_err(|cause| match cause.kind() {
-            io::ErrorKind::WouldBlock => OpenError::InUse(folder.display().to_string()),
-            _ => OpenError::Io {
-                file: folder.display().to_string(),
-                cause,
-            },
-        })?;
+        let directory = Directory::taken(folder)?;
         Self::open_on(Arc::new(directory), origin, signer, options)
     }
 
@@ -142,12 +149,21 @@ impl Ledger {
                 cause,
             });
         }
+        if marks::get(&*disk, SEALED)
+            .map_err(io_error(SEALED))?
+            .is_some()
+        {
+            return Self::open_sealed_on(disk, &signer.verifier());
+        }
         let vkey = signer.vkey();
+        let vkeys = signer.verifiers();
         let Recovered {
             shared,
             publisher,
             wal,
         } = recover(&disk, origin, signer, &options)?;
+        let published = shared.published().checkpoint.size;
+        let minimum = pruning::finish(&*disk, published).map_err(io_error(marks::PRUNED))?;
         if !options.recovery
             && let Err(cause) = reserve::hold(&*disk, options.reserve_bytes)
         {
@@ -175,12 +191,52 @@ impl Ledger {
             jobs: Mutex::new(Some(jobs)),
             threads: Mutex::new(Vec::new()),
             vkey,
+            vkeys,
+            witnessed: Witnessed::default(),
+            minimum: AtomicU64::new(minimum),
+            sealed: AtomicBool::new(false),
+            sealed_turn: Mutex::new(()),
         });
         core.spawn("ledger-sequencer", move || sequencer.run(receiver))?;
         core.spawn("ledger-publisher", move || {
             publisher.run(&shared, &segments, interval);
         })?;
-        Ok(Self { core })
+        let ledger = Self { core };
+        ledger.read_witnessed()?;
+        Ok(ledger)
+    }
+
+    /// A handle without threads: reading alone.
+    pub(crate) fn read_only(
+        disk: Arc<dyn Disk>,
+        verifier: &NoteVerifier,
+        counters: Counters,
+        signed: SignedCheckpoint,
+        minimum: u64,
+    ) -> Self {
+        let shared = Shared::new(verifier.name(), signed, counters, Vec::new());
+        Self {
+            core: Arc::new(Core {
+                shared: Arc::new(shared),
+                disk,
+                room: Arc::new(Semaphore::new(0)),
+                options: Options::default(),
+                jobs: Mutex::new(None),
+                threads: Mutex::new(Vec::new()),
+                vkey: verifier.to_string(),
+                vkeys: vec![verifier.clone()],
+                witnessed: Witnessed::default(),
+                minimum: AtomicU64::new(minimum),
+                sealed: AtomicBool::new(true),
+                sealed_turn: Mutex::new(()),
+            }),
+        }
+    }
+
+    /// Whether the shard is sealed: read-only for good.
+    #[must_use]
+    pub fn is_sealed(&self) -> bool {
+        self.core.sealed.load(Ordering::Acquire)
     }
 
     /// Appends one entry. Resolves when it is durable. Waits while the queue is full. Once polled to
@@ -216,6 +272,7 @@ impl Ledger {
     ) -> impl Future<Output = Result<Vec<Receipt>, AppendError>> + Send + use<> {
         let core = self.core.clone();
         async move {
+            core.sender().ok_or_else(|| core.ended())?;
             let cost = core.cost(&batch)?;
             let room = core.room.clone().acquire_many_owned(cost).await;
             let queued = core.enqueue(batch, room.map_err(|_| AppendError::Closed)?)?;
@@ -329,6 +386,12 @@ impl Ledger {
         &self.core.vkey
     }
 
+    /// Every key that signs this log's checkpoints: Ed25519, then ML-DSA-44 where there is one.
+    #[must_use]
+    pub fn vkeys(&self) -> &[NoteVerifier] {
+        &self.core.vkeys
+    }
+
     /// Whether something new should be begun: nothing stands in the way of the next append, and
     /// there is room for what ends it.
     #[must_use]
@@ -345,7 +408,7 @@ impl Ledger {
             return Some(failure);
         }
         if self.core.sender().is_none() {
-            return Some(AppendError::Closed);
+            return Some(self.core.ended());
         }
         let limit = self.core.options.bytes_max?;
         let stored = self.core.shared.counters(|counters| counters.stored_bytes);
@@ -390,6 +453,25 @@ impl Core {
         Ok(())
     }
 
+    /// Why there is no sequencer any more.
+    fn ended(&self) -> AppendError {
+        if self.sealed.load(Ordering::Acquire) {
+            AppendError::Sealed(self.shared.origin.clone())
+        } else {
+            AppendError::Closed
+        }
+    }
+
+    pub(crate) fn now_sealed(&self) {
+        self.sealed.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn sealed_writer(&self) -> MutexGuard<'_, ()> {
+        self.sealed_turn
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn sender(&self) -> Option<mpsc::UnboundedSender<Job>> {
         self.jobs
             .lock()
@@ -411,7 +493,7 @@ impl Core {
         room: tokio::sync::OwnedSemaphorePermit,
     ) -> Result<Queued, AppendError> {
         let (answer, queued) = tokio::sync::oneshot::channel();
-        let sender = self.sender().ok_or(AppendError::Closed)?;
+        let sender = self.sender().ok_or_else(|| self.ended())?;
         let job = Job {
             batch,
             answer,

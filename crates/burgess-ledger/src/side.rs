@@ -15,6 +15,8 @@
 
 use crate::leaf::{NAME_BYTES_MAX, SIDE_BYTES_MAX};
 use crate::names::NameId;
+#[cfg(any(test, fuzzing))]
+use crate::names::Names;
 use crate::tile::grouped;
 
 const HEAD: &[u8] = b"burgess.side/2\n";
@@ -178,4 +180,53 @@ fn take_number(rest: &mut &[u8]) -> Option<u64> {
         }
     }
     None
+}
+
+/// A file that holds these entries. `intern` numbers the names.
+pub(crate) fn encode(entries: &[SideEntry], mut intern: impl FnMut(&str) -> NameId) -> SideFile {
+    let mut file = SideFile::new();
+    for entry in entries {
+        if entry.source.is_empty() {
+            file.push_unnumbered(&entry.value);
+            continue;
+        }
+        let mut named = |name, number| Named {
+            id: intern(name),
+            name,
+            number,
+        };
+        let source = named(&entry.source, entry.source_seq);
+        let stream = named(&entry.stream, entry.sequence);
+        file.push(source, stream, &entry.value);
+    }
+    file
+}
+
+/// What must hold of a side file of any bytes: written out again it says the same. One in which a
+/// name comes up twice, or out of order, is none that was written.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn check(bytes: &[u8]) {
+    let Some(entries) = decode(bytes) else { return };
+    let mut names = Names::default();
+    let file = encode(&entries, |name| names.intern(name));
+    let again = decode(file.bytes());
+    let same = again.as_ref().is_some_and(|again| {
+        let values = again.iter().map(|entry| &entry.value);
+        values.eq(entries.iter().map(|entry| &entry.value))
+    });
+    assert!(same || again.is_none(), "another side file");
+    if bytes == file.bytes() {
+        assert_eq!(again, Some(entries));
+    }
+}
+
+/// A file of two entries.
+#[cfg(test)]
+pub(crate) fn right() -> Vec<u8> {
+    let mut file = SideFile::new();
+    for number in [1, 2] {
+        let named = |id, name| Named { id, name, number };
+        file.push(named(0, "outbox"), named(1, "app"), b"side");
+    }
+    file.bytes().to_vec()
 }

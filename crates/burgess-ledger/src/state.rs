@@ -83,6 +83,18 @@ impl Counters {
         }
     }
 
+    /// Where the shard after this one begins: sources go on, streams start anew.
+    pub(crate) fn of_the_next_shard(&self) -> Self {
+        let mut next = Self::default();
+        for (name, count) in self.iter().filter(|(_, count)| count.source > 0) {
+            let id = next.intern(name);
+            if let Some(begun) = next.counts.get_mut(place(id)) {
+                begun.source = count.source;
+            }
+        }
+        next
+    }
+
     pub(crate) fn source(&self, name: &str) -> u64 {
         self.names.find(name).map_or(0, |id| self.count(id).source)
     }
@@ -154,4 +166,11 @@ fn decode_line(line: &str, counters: &mut Counters) -> Option<()> {
         _ => return None,
     }
     Some(())
+}
+
+/// A state of this body under the right checksum.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn with_sum(body: &[u8]) -> Vec<u8> {
+    let head = format!("{HEAD} {:08x}\n", crc32c::crc32c(body));
+    [head.as_bytes(), body].concat()
 }

@@ -7,6 +7,7 @@
 //! leaf hash.
 
 use crate::checkpoint::SignedCheckpoint;
+use crate::marks::{PRUNED, Pruned};
 use crate::note::NoteVerifier;
 use crate::tile::{
     Kind, TILE_WIDTH, TileError, TileId, leaf_hashes, node, read_entries, read_hashes, read_tile,
@@ -80,15 +81,50 @@ pub fn log(
     let older = older
         .map(|note| open_older(note, &signed, verifier))
         .transpose()?;
+    let size = signed.checkpoint.size;
+    let minimum = pruned(read, size)?.map_or(0, |mark| mark.minimum_index);
     let mut walk = Walk {
         read,
-        size: signed.checkpoint.size,
+        size,
+        minimum,
     };
     walk.tree(&signed.checkpoint.root)?;
     if let Some(older) = older {
         walk.continues(&older)?;
     }
     Ok(signed)
+}
+
+/// What the folder says was pruned of a log of `size` entries. It is the operator's word: the log
+/// proves that the entries were there, not why they are not any more.
+///
+/// # Errors
+/// A [`Flaw`] for a mark that no log of that size can have.
+pub fn pruned(
+    read: &mut impl FnMut(&str) -> io::Result<Vec<u8>>,
+    size: u64,
+) -> Result<Option<Pruned>, Flaw> {
+    let bytes = match read(PRUNED) {
+        Ok(bytes) => bytes,
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(cause) => {
+            return Err(Flaw::new(
+                PRUNED,
+                None,
+                format!("could not be read: {cause}"),
+            ));
+        }
+    };
+    let mark = Pruned::decode(&bytes).map_err(|what| Flaw::new(PRUNED, None, what))?;
+    let whole = mark.minimum_index == size;
+    if mark.minimum_index > size || !(whole || mark.minimum_index.is_multiple_of(TILE_WIDTH)) {
+        let what = format!(
+            "says that {} of {size} entries are gone",
+            mark.minimum_index
+        );
+        return Err(Flaw::new(PRUNED, None, what));
+    }
+    Ok(Some(mark))
 }
 
 const OLDER: &str = "older checkpoint";
@@ -111,6 +147,8 @@ fn open_older(
 struct Walk<'r, R> {
     read: &'r mut R,
     size: u64,
+    /// Entries before this one are gone, as the operator says; their hashes are not.
+    minimum: u64,
 }
 
 /// A tile that was read.
@@ -186,6 +224,9 @@ impl<R: FnMut(&str) -> io::Result<Vec<u8>>> Walk<'_, R> {
             kind: Kind::Entries,
             ..tile.id
         };
+        if tile.first_entry(tile.id.width) <= self.minimum {
+            return Ok(());
+        }
         let (file, bytes) = read_tile(self.read, &id)?;
         let entries = split_entries(&file, &bytes, &id)?;
         let hashes: Vec<Hash> = entries.into_iter().map(leaf_hash).collect();

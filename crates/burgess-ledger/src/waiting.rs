@@ -8,6 +8,7 @@ use crate::disk::Disk;
 use crate::group::Group;
 use crate::leaf::Receipt;
 use crate::names::NameId;
+use crate::rewriting::{Clearing, Rewrite};
 use crate::sequencer::AppendError;
 use crate::state::Counters;
 use crate::tile::{Kind, TILE_WIDTH, TileError, TileId, read_entries};
@@ -18,8 +19,9 @@ use std::time::Duration;
 use tokio::sync::{oneshot, watch};
 
 /// Bytes of entries that may wait for their checkpoint before appends wait for the publisher:
-/// a fifth of a second of the fastest ingest that was measured, and a small part of a small machine.
-const WAITING_BYTES_MAX: usize = 64 << 20;
+/// a quarter of a second of the fastest ingest that was measured, and together with the queue less
+/// than half of the memory that a server may take.
+const WAITING_BYTES_MAX: usize = 96 << 20;
 /// Bytes of entries from which on the publisher puts them in place without waiting for more, so that
 /// a checkpoint does not come with one large burst of writes.
 const STEP_BYTES: usize = 4 << 20;
@@ -55,6 +57,9 @@ struct Inner {
     untaken_bytes: usize,
     published: Arc<SignedCheckpoint>,
     waiters: Vec<Waiter>,
+    /// Orders for the publisher and for the sequencer.
+    rewrites: Vec<Rewrite>,
+    clearings: Vec<Clearing>,
     failure: Option<AppendError>,
     full: bool,
     /// No more entries will come.
@@ -85,6 +90,8 @@ pub(crate) struct Work {
     pub(crate) groups: Vec<Arc<Group>>,
     /// Whether it is time for a checkpoint; otherwise complete tiles are put in place.
     pub(crate) publish: bool,
+    /// To be done when the entries are published.
+    pub(crate) rewrites: Vec<Rewrite>,
 }
 
 impl Shared {
@@ -104,6 +111,8 @@ impl Shared {
             untaken_bytes: 0,
             published: Arc::new(published),
             waiters: Vec::new(),
+            rewrites: Vec::new(),
+            clearings: Vec::new(),
             failure: None,
             full: false,
             ended: false,
@@ -194,19 +203,18 @@ impl Shared {
         let (mut inner, _) = self
             .work
             .wait_timeout_while(inner, interval / STEPS, |inner| {
-                inner.waiters.is_empty() && !inner.ended && inner.untaken_bytes < STEP_BYTES
+                !inner.is_pressed() && inner.untaken_bytes < STEP_BYTES
             })
             .unwrap_or_else(PoisonError::into_inner);
         *step += 1;
-        let publish = *step >= STEPS || !inner.waiters.is_empty() || inner.ended;
+        let publish = *step >= STEPS || inner.is_pressed();
         if publish {
             *step = 0;
         }
-        let groups = inner.take();
-        Some(Work { groups, publish })
+        Some(inner.work(publish))
     }
 
-    /// Waits until there is an entry that is not published; `None` at the end.
+    /// Waits until there is an entry that is not published, or an order; `None` at the end.
     fn wait_for_entries<'a>(
         &self,
         mut inner: MutexGuard<'a, Inner>,
@@ -214,7 +222,9 @@ impl Shared {
         loop {
             if inner.failure.is_some() {
                 inner.refuse_waiters();
-            } else if inner.committed > inner.published.checkpoint.size {
+            } else if inner.committed > inner.published.checkpoint.size
+                || !inner.rewrites.is_empty()
+            {
                 return Some(inner);
             }
             if inner.ended {
@@ -231,9 +241,7 @@ impl Shared {
 
     /// What there is to publish right now.
     pub(crate) fn work(&self) -> Work {
-        let groups = self.lock().take();
-        let publish = true;
-        Work { groups, publish }
+        self.lock().work(true)
     }
 
     pub(crate) fn now_published(&self, checkpoint: SignedCheckpoint) {
@@ -286,6 +294,30 @@ impl Shared {
 
     pub(crate) fn check_writable(&self) -> Result<(), AppendError> {
         self.lock().check()
+    }
+
+    // Orders.
+
+    /// Orders side values to be replaced, by the publisher.
+    pub(crate) fn rewrite(&self, order: Rewrite) {
+        let mut inner = self.lock();
+        if inner.failure.is_none() && !inner.ended {
+            inner.rewrites.push(order);
+        }
+        drop(inner);
+        self.work.notify_all();
+    }
+
+    /// Orders segments to be cleared, by the sequencer when it next wakes.
+    pub(crate) fn clear(&self, order: Clearing) {
+        let mut inner = self.lock();
+        if inner.failure.is_none() && !inner.ended {
+            inner.clearings.push(order);
+        }
+    }
+
+    pub(crate) fn take_clearings(&self) -> Vec<Clearing> {
+        std::mem::take(&mut self.lock().clearings)
     }
 
     // The readers' side.
@@ -384,6 +416,23 @@ impl Inner {
         self.waiting.push_back(group.clone());
     }
 
+    /// Somebody waits for a checkpoint.
+    fn is_pressed(&self) -> bool {
+        !self.waiters.is_empty() || !self.rewrites.is_empty() || self.ended
+    }
+
+    fn work(&mut self, publish: bool) -> Work {
+        let rewrites = match publish {
+            true => std::mem::take(&mut self.rewrites),
+            false => Vec::new(),
+        };
+        Work {
+            groups: self.take(),
+            publish,
+            rewrites,
+        }
+    }
+
     fn take(&mut self) -> Vec<Arc<Group>> {
         let from = self.waiting.partition_point(|it| it.end() <= self.taken);
         self.taken = self.committed;
@@ -400,6 +449,8 @@ impl Inner {
             for (_, waiter) in self.waiters.drain(..) {
                 drop(waiter.send(Err(refusal.clone()))); // the caller may have stopped waiting
             }
+            self.rewrites.clear(); // whoever waits for an answer sees that none comes
+            self.clearings.clear();
         }
     }
 }

@@ -159,6 +159,16 @@ impl Segments {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Writes zeros over the segments whose entries are published, also over the one that is ready.
+    fn clear(&self, published: u64) -> io::Result<()> {
+        let spares = self.lock();
+        let done = spares.old.iter().filter(|(_, end)| *end <= published);
+        let ready = spares.ready.iter().map(|(number, _)| *number);
+        done.map(|(number, _)| *number)
+            .chain(ready)
+            .try_for_each(|number| clear(&*self.disk, &segment_name(number)))
+    }
+
     fn take(&self, published: u64) -> io::Result<(u64, Box<dyn DiskFile>)> {
         let mut spares = self.lock();
         match spares.ready.take() {
@@ -240,6 +250,21 @@ impl Wal {
         self.segments.clone()
     }
 
+    /// Begins a fresh segment if `rotate`, and writes zeros over those that are not written any more
+    /// and whose entries are published. Answers whether others remain.
+    pub(crate) fn clear(&mut self, rotate: bool, published: u64) -> io::Result<bool> {
+        let segments = self.segments.clone();
+        if rotate {
+            segments.lock().old.push((self.number, self.end));
+        }
+        segments.clear(published)?;
+        if rotate {
+            self.begin(segments.take(published)?); // only now: it may be one of them
+        }
+        let remain = segments.lock().old.iter().any(|(_, end)| *end > published);
+        Ok(remain)
+    }
+
     /// Writes a group and makes it durable. `published` is the size that the published checkpoint
     /// covers: segments below it may be used again.
     pub(crate) fn append(&mut self, group: &mut Group, published: u64) -> io::Result<()> {
@@ -265,11 +290,38 @@ impl Wal {
     }
 
     fn rotate(&mut self, published: u64) -> io::Result<()> {
-        let (number, file) = self.segments.take(published)?;
+        let next = self.segments.take(published)?;
         self.segments.lock().old.push((self.number, self.end));
+        self.begin(next);
+        Ok(())
+    }
+
+    fn begin(&mut self, (number, file): (u64, Box<dyn DiskFile>)) {
         self.number = number;
         self.file = file;
         self.offset = 0;
-        Ok(())
+    }
+}
+
+/// Writes zeros over a whole file, in place, so that what it held is gone from the disk's blocks too
+/// as far as a file system writes in place.
+pub(crate) fn clear(disk: &dyn Disk, name: &str) -> io::Result<()> {
+    let bytes = usize::try_from(disk.size(name)?).map_err(io::Error::other)?;
+    let file = disk.open(name)?;
+    fill_with_zeros(&*file, bytes)?;
+    file.sync()
+}
+
+/// What must hold of a segment of any bytes: what is read of it lies in it, in order.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn check(number: u64, bytes: &[u8]) {
+    let Ok(groups) = groups_of("segment", number, bytes) else {
+        return;
+    };
+    let mut end = 0;
+    for (offset, framed) in groups {
+        assert!(offset >= end && offset.is_multiple_of(BLOCK));
+        end = offset + framed.bytes();
+        assert!(end <= bytes.len());
     }
 }

@@ -16,6 +16,8 @@ use serde::Serialize;
 use crate::alerts::Alert;
 use crate::artifacts::{Artifact, EvidenceItem};
 use crate::connectors::ConnectorSecret;
+use crate::erasures::Erasure;
+use crate::holds::Hold;
 use crate::keys::{SubjectErasure, WrappedKey};
 use crate::people::PersonRecord;
 use crate::policies::PolicyBundle;
@@ -90,6 +92,10 @@ pub enum Change {
     Policy(Versioned<PolicyBundle>),
     /// A subject key that is erased, with everything that only it opens.
     SubjectErasure(Versioned<SubjectErasure>),
+    /// Where the erasure of a subject stands.
+    Erasure(Versioned<Erasure>),
+    /// A legal hold.
+    Hold(Versioned<Hold>),
     /// A wrapped key of the server itself.
     Key(Versioned<WrappedKey>),
     /// A setting.
@@ -222,6 +228,14 @@ impl Change {
             Self::SubjectErasure(it) => {
                 let id = it.record.subject.to_string();
                 of_organisation("subject_key", &id, None, it.revision)
+            }
+            Self::Erasure(it) => {
+                let (id, state) = (it.record.subject.to_string(), it.record.state());
+                of_organisation("erasure", &id, Some(&state), it.revision)
+            }
+            Self::Hold(it) => {
+                let state = it.record.state();
+                of_organisation("legal_hold", &it.record.id, Some(state), it.revision)
             }
             Self::Key(it) => of_organisation("key", &it.record.id, None, it.revision),
             Self::Setting(it) => of_organisation("setting", &it.record.name, None, it.revision),

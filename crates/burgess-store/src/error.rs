@@ -14,6 +14,11 @@ pub enum StoreError {
         "`{0}` is in use by another server: stop it, or start this one with another --data folder"
     )]
     InUse(PathBuf),
+    /// Somebody reads an older state for longer than is waited.
+    #[error(
+        "the database is being read by somebody who does not end: stop copying it, then try again"
+    )]
+    Busy,
     /// A file or folder could not be opened, read or written.
     #[error("`{path}` cannot be used: {source}; check that it exists, is writable and has space")]
     Io {

@@ -34,6 +34,7 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/sqlite/0001_spine.sql"),
     include_str!("../migrations/sqlite/0002_ledger_locks.sql"),
+    include_str!("../migrations/sqlite/0003_keeping.sql"),
 ];
 
 /// The writer's and the readers' connections, the tables up to date.

@@ -19,8 +19,8 @@ use crate::row::count;
 use crate::sqlite::{BEGIN_WRITE, Connection};
 use crate::store::Store;
 use crate::{
-    alerts, approvals, apps, artifacts, connectors, credentials, datasets, deployments, keys,
-    people, reminders, requests, retirements, reviews, sessions, settings,
+    alerts, approvals, apps, artifacts, connectors, credentials, datasets, deployments, erasures,
+    holds, keys, people, reminders, requests, retirements, reviews, sessions, settings,
 };
 
 /// One event and the changes that it tells of. An event without changes is one, too.
@@ -386,6 +386,8 @@ async fn put(connection: &mut Connection, change: &Change) -> Result<(), StoreEr
         Change::Dataset(it) => datasets::put(connection, it).await,
         Change::Policy(it) => policies::put(connection, it).await,
         Change::SubjectErasure(it) => keys::erase_subject(connection, it).await,
+        Change::Erasure(it) => erasures::put(connection, it).await,
+        Change::Hold(it) => holds::put(connection, it).await,
         Change::Key(it) => keys::put(connection, it).await,
         Change::Setting(it) => settings::put(connection, it).await,
     }

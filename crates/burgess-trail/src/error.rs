@@ -33,6 +33,11 @@ pub enum TrailError {
         "a row of the search index cannot be read: {0}; delete the index file and rebuild it from the ledger"
     )]
     Damaged(String),
+    /// Readers kept old pages alive beyond the time limit.
+    #[error(
+        "the search index is being read without a break, so that what was dropped may still stand in its write-ahead file: ask again, or restart"
+    )]
+    Held,
     /// An export could not be written.
     #[error("the export cannot be written: {0}; check the disk or the connection and ask again")]
     Write(#[from] std::io::Error),

@@ -10,9 +10,12 @@ use burgess_core::audit::Outcome;
 use burgess_core::id::AppId;
 use burgess_core::time::{Span, Timestamp};
 use serde::Serialize;
+use sqlx::AssertSqlSafe;
 
+use crate::batch::Kind;
 use crate::error::TrailError;
 use crate::index::{Trail, unsigned};
+use crate::search::code;
 
 /// One figure and what it means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -174,19 +177,29 @@ fn count(number: usize) -> u64 {
 }
 
 /// The last successful change of state of each app.
-const LAST_STATES: &str = "
-    SELECT app, next_state FROM (
-        SELECT app, next_state,
-               ROW_NUMBER() OVER (PARTITION BY app ORDER BY id DESC) AS place
-        FROM events
-        WHERE resource_type = 'app' AND next_state IS NOT NULL AND outcome = 'success'
-    ) WHERE place = 1 ORDER BY app";
+fn last_states() -> AssertSqlSafe<String> {
+    let (kind, success) = (
+        code(Kind::ResourceType, "'app'"),
+        code(Kind::Outcome, "'success'"),
+    );
+    AssertSqlSafe(format!(
+        "SELECT apps.text, states.text FROM (
+             SELECT app, next_state,
+                    ROW_NUMBER() OVER (PARTITION BY app ORDER BY id DESC) AS place
+             FROM events
+             WHERE resource_type = {kind} AND next_state IS NOT NULL AND outcome = {success}
+         ) AS last
+         JOIN codes AS apps ON apps.code = last.app
+         JOIN codes AS states ON states.code = last.next_state
+         WHERE place = 1 ORDER BY apps.text"
+    ))
+}
 
 impl Trail {
     /// `active-apps`: their ids.
     pub async fn active_apps(&self) -> Result<Vec<String>, TrailError> {
         let rows: Vec<(String, String)> =
-            sqlx::query_as(LAST_STATES).fetch_all(self.pool()).await?;
+            sqlx::query_as(last_states()).fetch_all(self.pool()).await?;
         let live = ["sandbox", "staging", "production"];
         Ok(rows
             .into_iter()
@@ -201,16 +214,20 @@ impl Trail {
         from: Timestamp,
         to: Timestamp,
     ) -> Result<Vec<Deployments>, TrailError> {
-        let rows: Vec<(String, i64)> = sqlx::query_as(
-            "SELECT environment, COUNT(*) FROM events
-             WHERE resource_type = 'deployment' AND next_state = 'live' AND outcome = 'success'
+        let sql = format!(
+            "SELECT codes.text, COUNT(*) FROM events JOIN codes ON codes.code = events.environment
+             WHERE resource_type = {} AND next_state = {} AND outcome = {}
                AND time >= $1 AND time < $2
-             GROUP BY environment ORDER BY environment",
-        )
-        .bind(from.as_micros())
-        .bind(to.as_micros())
-        .fetch_all(self.pool())
-        .await?;
+             GROUP BY codes.text ORDER BY codes.text",
+            code(Kind::ResourceType, "'deployment'"),
+            code(Kind::State, "'live'"),
+            code(Kind::Outcome, "'success'"),
+        );
+        let rows: Vec<(String, i64)> = sqlx::query_as(AssertSqlSafe(sql))
+            .bind(from.as_micros())
+            .bind(to.as_micros())
+            .fetch_all(self.pool())
+            .await?;
         rows.into_iter()
             .map(|(environment, count)| {
                 let count = unsigned(count)?;
@@ -219,27 +236,35 @@ impl Trail {
             .collect()
     }
 
-    /// `time-to-approve` of requests approved from `from` on and before `to`.
+    /// `time-to-approve` of requests approved from `from` on and before `to`. An erased request
+    /// is no longer one that can be told from others, and is left out.
     pub async fn time_to_approve(
         &self,
         from: Timestamp,
         to: Timestamp,
     ) -> Result<TimeToApprove, TrailError> {
-        let rows: Vec<(i64, i64)> = sqlx::query_as(
+        let (submitted, approved) = (
+            code(Kind::State, "'submitted'"),
+            code(Kind::State, "'approved'"),
+        );
+        let sql = format!(
             "SELECT submitted, approved FROM (
-                 SELECT app, resource_id,
-                        MIN(CASE WHEN next_state = 'submitted' THEN time END) AS submitted,
-                        MIN(CASE WHEN next_state = 'approved' THEN time END) AS approved
+                 SELECT app, resource,
+                        MIN(CASE WHEN next_state = {submitted} THEN time END) AS submitted,
+                        MIN(CASE WHEN next_state = {approved} THEN time END) AS approved
                  FROM events
-                 WHERE resource_type = 'request' AND outcome = 'success'
-                   AND next_state IN ('submitted', 'approved')
-                 GROUP BY app, resource_id
+                 WHERE resource_type = {} AND outcome = {} AND resource IS NOT NULL
+                   AND next_state IN ({submitted}, {approved})
+                 GROUP BY app, resource
              ) WHERE submitted IS NOT NULL AND approved >= $1 AND approved < $2",
-        )
-        .bind(from.as_micros())
-        .bind(to.as_micros())
-        .fetch_all(self.pool())
-        .await?;
+            code(Kind::ResourceType, "'request'"),
+            code(Kind::Outcome, "'success'"),
+        );
+        let rows: Vec<(i64, i64)> = sqlx::query_as(AssertSqlSafe(sql))
+            .bind(from.as_micros())
+            .bind(to.as_micros())
+            .fetch_all(self.pool())
+            .await?;
         let mut spans: Vec<Span> = rows
             .into_iter()
             .map(|(submitted, approved)| {
@@ -257,13 +282,16 @@ impl Trail {
 
     /// `dlp-blocks-per-month`, the earliest month first; months without any are left out.
     pub async fn dlp_blocks_per_month(&self) -> Result<Vec<MonthCount>, TrailError> {
-        let rows: Vec<(String, i64)> = sqlx::query_as(
-            "SELECT strftime('%Y-%m', time / 1000000, 'unixepoch') AS month, COUNT(*) FROM events
-             WHERE outcome = 'blocked' AND substr(error_code, 1, 4) = 'DLP_'
+        let sql = format!(
+            "SELECT strftime('%Y-%m', time / 1000000, 'unixepoch') AS month, COUNT(*)
+             FROM events JOIN codes ON codes.code = events.error_code
+             WHERE outcome = {} AND outcome <> 1 AND substr(codes.text, 1, 4) = 'DLP_'
              GROUP BY month ORDER BY month",
-        )
-        .fetch_all(self.pool())
-        .await?;
+            code(Kind::Outcome, "'blocked'"),
+        );
+        let rows: Vec<(String, i64)> = sqlx::query_as(AssertSqlSafe(sql))
+            .fetch_all(self.pool())
+            .await?;
         rows.into_iter()
             .map(|(month, count)| {
                 let count = unsigned(count)?;
@@ -274,18 +302,20 @@ impl Trail {
 
     /// `high-risk-apps`: their ids. `medium_max` is the rubric's upper bound of medium.
     pub async fn high_risk_apps(&self, medium_max: u32) -> Result<Vec<String>, TrailError> {
-        let retired: Vec<String> = {
-            let rows: Vec<(String, String)> =
-                sqlx::query_as(LAST_STATES).fetch_all(self.pool()).await?;
-            let retired = rows.into_iter().filter(|(_, state)| state == "retired");
-            retired.map(|(app, _)| app).collect()
-        };
+        let states: Vec<(String, String)> =
+            sqlx::query_as(last_states()).fetch_all(self.pool()).await?;
+        let retired: Vec<String> = states
+            .into_iter()
+            .filter(|(_, state)| state == "retired")
+            .map(|(app, _)| app)
+            .collect();
         let rows: Vec<(String,)> = sqlx::query_as(
-            "SELECT app FROM (
+            "SELECT codes.text FROM (
                  SELECT app, risk,
-                        ROW_NUMBER() OVER (PARTITION BY app ORDER BY id DESC) AS place
-                 FROM events WHERE app <> $1
-             ) WHERE place = 1 AND risk > $2 ORDER BY app",
+                        ROW_NUMBER() OVER (PARTITION BY app ORDER BY newest DESC) AS place
+                 FROM streams
+             ) AS last JOIN codes ON codes.code = last.app
+             WHERE place = 1 AND risk > $2 AND codes.text <> $1 ORDER BY codes.text",
         )
         .bind(AppId::ORGANISATION)
         .bind(i64::from(medium_max))
@@ -301,17 +331,14 @@ impl Trail {
     /// `complete-trails`, app by app (R135). What the events cannot tell is the caller's to add:
     /// whether the outbox is empty, and whether the gateway's counters agree.
     pub async fn complete_trails(&self) -> Result<Completeness, TrailError> {
+        // An intent is open wherever it is answered, so shards count their own.
         let rows: Vec<(String, String, i64, bool, i64)> = sqlx::query_as(
-            "SELECT events.app, shards.name, COUNT(*),
-                    MIN(events.sequence) = 1 AND MAX(events.sequence) = COUNT(*)
-                        AND COUNT(DISTINCT events.sequence) = COUNT(*),
-                    SUM(substr(events.event_id, -7) = '_intent' AND NOT EXISTS (
-                        SELECT 1 FROM events AS done
-                        WHERE done.event_id = substr(events.event_id, 1, length(events.event_id) - 7)
-                          AND done.app = events.app
-                    ))
-             FROM events JOIN shards ON shards.rank = events.rank
-             GROUP BY events.app, events.rank ORDER BY events.app, events.rank",
+            "SELECT codes.text, shards.name, streams.events, streams.gapless,
+                    (SELECT COUNT(*) FROM events INDEXED BY events_open WHERE events.app = streams.app
+                        AND events.rank = streams.rank AND events.intent = 1)
+             FROM streams JOIN shards ON shards.rank = streams.rank
+                          JOIN codes ON codes.code = streams.app
+             ORDER BY codes.text, streams.rank",
         )
         .fetch_all(self.pool())
         .await?;
@@ -328,6 +355,23 @@ impl Trail {
             })
             .collect::<Result<_, TrailError>>()?;
         Ok(Completeness { apps })
+    }
+
+    /// How many intents `source` has handed in, by app: a gateway that counts what it admits must
+    /// have counted as many since it began.
+    pub async fn intents(&self, source: &str) -> Result<BTreeMap<String, u64>, TrailError> {
+        let sql = format!(
+            "SELECT codes.text, intents.count FROM intents JOIN codes ON codes.code = intents.app
+             WHERE intents.source = {}",
+            code(Kind::Source, "$1"),
+        );
+        let rows: Vec<(String, i64)> = sqlx::query_as(AssertSqlSafe(sql))
+            .bind(source)
+            .fetch_all(self.pool())
+            .await?;
+        rows.into_iter()
+            .map(|(app, count)| Ok((app, unsigned(count)?)))
+            .collect()
     }
 
     /// `complete-trails` for one app, all shards together.
@@ -352,7 +396,8 @@ impl Trail {
     /// `last-activity`, by app: what idleness is reckoned from.
     pub async fn last_activity(&self) -> Result<BTreeMap<String, Timestamp>, TrailError> {
         let rows: Vec<(String, i64)> = sqlx::query_as(
-            "SELECT app, MAX(time) FROM events WHERE actor_role IN ('app', 'agent') GROUP BY app",
+            "SELECT codes.text, MAX(active) FROM streams JOIN codes ON codes.code = streams.app
+             WHERE active IS NOT NULL GROUP BY codes.text",
         )
         .fetch_all(self.pool())
         .await?;
@@ -369,7 +414,8 @@ impl Trail {
         to: Timestamp,
     ) -> Result<Vec<OutcomeCount>, TrailError> {
         let rows: Vec<(String, i64)> = sqlx::query_as(
-            "SELECT outcome, COUNT(*) FROM events WHERE time >= $1 AND time < $2 GROUP BY outcome",
+            "SELECT codes.text, COUNT(*) FROM events JOIN codes ON codes.code = events.outcome
+             WHERE time >= $1 AND time < $2 GROUP BY codes.text",
         )
         .bind(from.as_micros())
         .bind(to.as_micros())

@@ -1,30 +1,66 @@
-//! Search: by actor, app, resource, action, outcome, class, approval, time and text, the newest
-//! first, page by page.
+//! Search: by actor, app, resource, action, outcome, class, approval, time and words, page by page.
 //!
-//! The order is that of the ledger, never that of the clock. Filters are compared as text: a value
-//! that no event has finds nothing.
+//! The order is that in which the index was handed the entries: within a shard that of the ledger,
+//! never that of the clock. Open filters are compared as text, personal ones by token: a value that
+//! no event has finds nothing. Not here: the events; a hit says where to read one.
+
+use std::fmt;
 
 use burgess_core::audit::Event;
 use burgess_core::digest::Digest;
-use burgess_core::time::{Span, Timestamp};
+use burgess_core::time::Timestamp;
 use serde::Serialize;
 use sqlx::{QueryBuilder, Sqlite};
 
+use crate::batch::Kind;
+use crate::entry::Token;
 use crate::error::TrailError;
+use crate::event_key::EventKey;
 use crate::index::{Trail, signed, unsigned};
-use crate::text::expression;
+use crate::text::Word;
 
-/// Rows of one page at most: a page of a console shows 50, an export asks again.
+/// Hits of one page at most: a page of a console shows 50, an export asks again.
 pub const PAGE_MAX: u32 = 1_000;
 
-/// Neighbours of one sort at most: more than that is a search of its own.
-const NEIGHBOURS_MAX: u32 = 100;
+/// Which end comes first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Order {
+    /// For people who look.
+    #[default]
+    Newest,
+    /// For whoever follows or takes everything: as the ledger has it.
+    Oldest,
+}
+
+/// A place in the index, for going on behind it: the shard's rank and the entry's index.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cursor {
+    rank: u32,
+    index: u64,
+}
+
+impl Cursor {
+    /// Reads what [`Cursor`] displays.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (rank, index) = text.split_once('.')?;
+        Some(Self {
+            rank: rank.parse().ok()?,
+            index: index.parse().ok()?,
+        })
+    }
+}
+
+impl fmt::Display for Cursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.rank, self.index)
+    }
+}
 
 /// What to look for. Fields that are not set do not narrow; all that are set must hold.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Query {
     /// Exactly this actor.
-    pub actor: Option<String>,
+    pub actor: Option<Token>,
     /// Exactly this app.
     pub app: Option<String>,
     /// Where: `sandbox`, `staging`, `production` or `control`.
@@ -32,7 +68,7 @@ pub struct Query {
     /// Kind of resource.
     pub resource_type: Option<String>,
     /// Exactly this resource.
-    pub resource: Option<String>,
+    pub resource: Option<Token>,
     /// What was done, as `export`.
     pub action: Option<String>,
     /// How it ended: `success`, `failure` or `blocked`.
@@ -41,22 +77,52 @@ pub struct Query {
     pub error_code: Option<String>,
     /// How sensitive, as `pii`.
     pub classification: Option<String>,
-    /// Under this approval, or about it.
+    /// Under this approval, or about it where `approval_token` is set too.
     pub approval: Option<String>,
+    /// The token of that approval as a resource.
+    pub approval_token: Option<Token>,
     /// At this time or later.
     pub from: Option<Timestamp>,
     /// Before this time.
     pub to: Option<Timestamp>,
-    /// Words, all of which must be found, each as the beginning of a word.
-    pub text: Option<String>,
-    /// Only what is older than that position, as `next` of a page gives it. While there is one
-    /// shard, an event's position is its index.
-    pub after: Option<u64>,
-    /// Rows of the page; 0 or more than [`PAGE_MAX`] means [`PAGE_MAX`].
+    /// Words, all of which must be found: in an open field each as the beginning of a word, in a
+    /// personal field each as a whole one.
+    pub words: Vec<Word>,
+    /// Only what comes behind that hit, in the order asked for.
+    pub after: Option<Cursor>,
+    /// Only up to that place in the order of the index, itself included.
+    pub until: Option<Cursor>,
+    /// Hits of the page; 0 or more than [`PAGE_MAX`] means [`PAGE_MAX`].
     pub limit: u32,
+    /// Which end comes first.
+    pub order: Order,
 }
 
-/// One event and where its proof begins.
+/// Where an event stands, and where its proof begins.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hit {
+    /// Origin of the log shard.
+    pub shard: String,
+    /// Index there, from 0.
+    pub index: u64,
+    /// RFC 6962 leaf hash.
+    pub leaf_hash: Digest,
+    /// Number in the app's stream, from 1.
+    pub sequence: u64,
+    /// For going on behind it.
+    pub cursor: Cursor,
+}
+
+/// One page of an answer.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Hits {
+    /// The hits.
+    pub hits: Vec<Hit>,
+    /// Where the next page begins; none when this is the last.
+    pub next: Option<Cursor>,
+}
+
+/// One event, read back from the ledger by whoever may, and where its proof begins.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Row {
     /// Origin of the log shard.
@@ -71,76 +137,106 @@ pub struct Row {
     pub event: Event,
 }
 
-/// One page of an answer, the newest first.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Page {
-    /// The rows.
-    pub rows: Vec<Row>,
-    /// Where the next page begins; none when this is the last.
-    pub next: Option<u64>,
+impl Hit {
+    /// The row of this hit.
+    pub fn row(self, event: Event) -> Row {
+        Row {
+            shard: self.shard,
+            index: self.index,
+            leaf_hash: self.leaf_hash,
+            sequence: self.sequence,
+            event,
+        }
+    }
 }
 
-/// What happened around one event, each the newest first.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Neighbours {
-    /// The same app, near in time.
-    pub same_app: Vec<Row>,
-    /// The same actor, near in time, whatever the app.
-    pub same_actor: Vec<Row>,
-    /// The same approval, whenever.
-    pub same_approval: Vec<Row>,
-}
+type Columns = (String, i64, i64, Vec<u8>, i64);
 
-type Columns = (i64, String, i64, String, i64, String);
+const SELECT: &str =
+    "SELECT shards.name, events.rank, events.idx, events.leaf_hash, events.sequence
+     FROM events JOIN shards ON shards.rank = events.rank WHERE true";
 
-const SELECT: &str = "SELECT events.id, shards.name, events.idx, events.leaf_hash, events.sequence,
-                             events.body
-                      FROM events JOIN shards ON shards.rank = events.rank WHERE true";
-
-fn read((_, shard, index, leaf_hash, sequence, body): Columns) -> Result<Row, TrailError> {
-    let damaged = |error: &dyn std::fmt::Display| TrailError::Damaged(error.to_string());
-    Ok(Row {
+fn read((shard, rank, index, leaf_hash, sequence): Columns) -> Result<Hit, TrailError> {
+    let damaged = |what: &str| TrailError::Damaged(what.to_owned());
+    let leaf_hash: [u8; 32] = leaf_hash
+        .try_into()
+        .map_err(|_| damaged("a leaf hash has another length"))?;
+    let index = unsigned(index)?;
+    Ok(Hit {
         shard,
-        index: unsigned(index)?,
-        leaf_hash: Digest::parse(&leaf_hash).map_err(|e| damaged(&e))?,
+        index,
+        leaf_hash: Digest::from_bytes(leaf_hash),
         sequence: unsigned(sequence)?,
-        event: serde_json::from_str(&body).map_err(|e| damaged(&e))?,
+        cursor: Cursor {
+            rank: u32::try_from(rank).map_err(|_| damaged("a rank is out of range"))?,
+            index,
+        },
     })
 }
 
+/// The code of a text; `NULL`, which equals nothing, when it has none.
+pub(crate) fn code(kind: Kind, place: &str) -> String {
+    let kind = kind as i64;
+    format!("(SELECT code FROM codes WHERE kind = {kind} AND text = {place})")
+}
+
 impl Query {
-    fn page_rows(&self) -> u32 {
+    fn page_hits(&self) -> u32 {
         match self.limit {
             0 => PAGE_MAX,
             limit => limit.min(PAGE_MAX),
         }
     }
 
-    /// Adds the conditions; `false` when the text cannot match anything.
+    /// Adds the conditions; `false` when a word cannot match anything.
     fn narrow(&self, sql: &mut QueryBuilder<Sqlite>) -> bool {
-        let equals = [
-            ("events.actor", &self.actor),
-            ("events.app", &self.app),
-            ("events.environment", &self.environment),
-            ("events.resource_type", &self.resource_type),
-            ("events.resource_id", &self.resource),
-            ("events.action", &self.action),
-            ("events.outcome", &self.outcome),
-            ("events.error_code", &self.error_code),
-            ("events.classification", &self.classification),
+        let coded = [
+            ("events.app", Kind::App, &self.app),
+            ("events.environment", Kind::Environment, &self.environment),
+            (
+                "events.resource_type",
+                Kind::ResourceType,
+                &self.resource_type,
+            ),
+            ("events.action", Kind::Action, &self.action),
+            ("events.outcome", Kind::Outcome, &self.outcome),
+            ("events.error_code", Kind::ErrorCode, &self.error_code),
+            (
+                "events.classification",
+                Kind::Classification,
+                &self.classification,
+            ),
         ];
-        for (column, value) in equals {
+        for (column, kind, value) in coded {
             if let Some(value) = value {
-                sql.push(" AND ")
-                    .push(column)
-                    .push(" = ")
-                    .push_bind(value.clone());
+                sql.push(" AND ").push(column).push(" = ");
+                push_code(sql, kind, value);
+            }
+        }
+        if self.outcome.as_deref().is_some_and(|it| it != "success") {
+            // The index holds the bad ones alone.
+            sql.push(" AND events.outcome <> 1");
+        }
+        for (column, token) in [
+            ("events.actor", self.actor),
+            ("events.resource", self.resource),
+        ] {
+            if let Some(token) = token {
+                sql.push(" AND ").push(column).push(" = ");
+                sql.push_bind(token.number());
             }
         }
         if let Some(id) = &self.approval {
-            sql.push(" AND (events.approval = ").push_bind(id.clone());
-            sql.push(" OR (events.resource_type = 'approval' AND events.resource_id = ");
-            sql.push_bind(id.clone()).push("))");
+            sql.push(" AND (events.approval = ");
+            push_code(sql, Kind::Approval, id);
+            if let Some(token) = self.approval_token {
+                sql.push(" OR (events.resource = ")
+                    .push_bind(token.number());
+                sql.push(" AND events.resource_type = ");
+                push_code(sql, Kind::ResourceType, "approval");
+                sql.push(")");
+            }
+            sql.push(")");
         }
         if let Some(from) = self.from {
             sql.push(" AND events.time >= ").push_bind(from.as_micros());
@@ -149,44 +245,97 @@ impl Query {
             sql.push(" AND events.time < ").push_bind(to.as_micros());
         }
         if let Some(after) = self.after {
-            // Positions count from 0, the table's ids from 1; beyond the largest there is all.
-            let position = i64::try_from(after).unwrap_or(i64::MAX);
-            sql.push(" AND events.id <= ").push_bind(position);
+            push_after(sql, after, self.order);
         }
-        match self.text.as_deref().filter(|text| !text.trim().is_empty()) {
-            None => true,
-            Some(text) => match expression(text) {
-                None => false,
-                Some(expression) => {
-                    sql.push(" AND events.id IN (SELECT rowid FROM words WHERE words MATCH ");
-                    sql.push_bind(expression).push(")");
-                    true
-                }
-            },
+        if let Some(until) = self.until {
+            sql.push(" AND events.id <= COALESCE((SELECT MAX(id) FROM events WHERE rank = ");
+            sql.push_bind(i64::from(until.rank)).push(" AND idx <= ");
+            sql.push_bind(i64::try_from(until.index).unwrap_or(i64::MAX));
+            sql.push("), 0)");
         }
+        self.words.iter().all(|word| push_word(sql, word))
     }
 }
 
+fn push_code(sql: &mut QueryBuilder<Sqlite>, kind: Kind, text: &str) {
+    sql.push("(SELECT code FROM codes WHERE kind = ")
+        .push_bind(kind as i64)
+        .push(" AND text = ")
+        .push_bind(text.to_owned())
+        .push(")");
+}
+
+/// Behind a place, whether or not an event still stands there.
+fn push_after(sql: &mut QueryBuilder<Sqlite>, after: Cursor, order: Order) {
+    let index = i64::try_from(after.index).unwrap_or(i64::MAX);
+    let (begin, middle, end) = match order {
+        Order::Newest => (
+            " AND events.id < COALESCE((SELECT MIN(id) FROM events WHERE rank = ",
+            " AND idx >= ",
+            "), 9223372036854775807)",
+        ),
+        Order::Oldest => (
+            " AND events.id > COALESCE((SELECT MAX(id) FROM events WHERE rank = ",
+            " AND idx <= ",
+            "), 0)",
+        ),
+    };
+    sql.push(begin)
+        .push_bind(i64::from(after.rank))
+        .push(middle)
+        .push_bind(index)
+        .push(end);
+}
+
+/// A word is found in an open field, as an id, or in a personal field.
+fn push_word(sql: &mut QueryBuilder<Sqlite>, word: &Word) -> bool {
+    let expression = word.expression();
+    if expression.is_none() && word.blind.is_none() {
+        return false;
+    }
+    sql.push(" AND (false");
+    if let Some(expression) = expression {
+        sql.push(" OR events.id IN (SELECT rowid FROM words WHERE words MATCH ");
+        sql.push_bind(expression).push(")");
+    }
+    if let Some(id) = word.event_id() {
+        sql.push(" OR events.event = ");
+        sql.push_bind(EventKey::of(&id).bytes);
+    }
+    if let Some(blind) = word.blind {
+        sql.push(" OR events.actor = ")
+            .push_bind(blind.actor.number());
+        sql.push(" OR events.resource = ");
+        sql.push_bind(blind.resource.number());
+        sql.push(" OR events.id IN (SELECT rowid / 2 FROM blind WHERE blind MATCH ");
+        sql.push_bind(format!("\"{}\"", blind.word.word()))
+            .push(")");
+    }
+    sql.push(")");
+    true
+}
+
 impl Trail {
-    /// One page of what `query` asks for, the newest first.
-    pub async fn search(&self, query: &Query) -> Result<Page, TrailError> {
+    /// One page of what `query` asks for.
+    pub async fn search(&self, query: &Query) -> Result<Hits, TrailError> {
         let mut sql = QueryBuilder::new(SELECT);
         if !query.narrow(&mut sql) {
-            return Ok(Page::default());
+            return Ok(Hits::default());
         }
-        let rows_max = query.page_rows();
-        sql.push(" ORDER BY events.id DESC LIMIT ");
+        let hits_max = query.page_hits();
+        sql.push(match query.order {
+            Order::Newest => " ORDER BY events.id DESC LIMIT ",
+            Order::Oldest => " ORDER BY events.id LIMIT ",
+        });
         // One more than the page tells whether there is a next one.
-        sql.push_bind(i64::from(rows_max).saturating_add(1));
+        sql.push_bind(i64::from(hits_max).saturating_add(1));
         let mut rows: Vec<Columns> = sql.build_query_as().fetch_all(self.pool()).await?;
-        let rows_max = usize::try_from(rows_max).unwrap_or(usize::MAX);
-        let more = rows.len() > rows_max;
-        rows.truncate(rows_max);
-        let last = rows.last().map(|row| row.0.saturating_sub(1));
-        Ok(Page {
-            rows: rows.into_iter().map(read).collect::<Result<_, _>>()?,
-            next: last.filter(|_| more).map(unsigned).transpose()?,
-        })
+        let hits_max = usize::try_from(hits_max).unwrap_or(usize::MAX);
+        let more = rows.len() > hits_max;
+        rows.truncate(hits_max);
+        let hits: Vec<Hit> = rows.into_iter().map(read).collect::<Result<_, _>>()?;
+        let next = hits.last().map(|hit| hit.cursor).filter(|_| more);
+        Ok(Hits { hits, next })
     }
 
     /// How many events `query` asks for, all pages together.
@@ -202,8 +351,8 @@ impl Trail {
         unsigned(sql.build_query_scalar().fetch_one(self.pool()).await?)
     }
 
-    /// The entry at that place of a shard.
-    pub async fn entry(&self, shard: &str, index: u64) -> Result<Option<Row>, TrailError> {
+    /// The event at that place of a shard.
+    pub async fn entry(&self, shard: &str, index: u64) -> Result<Option<Hit>, TrailError> {
         let mut sql = QueryBuilder::new(SELECT);
         sql.push(" AND shards.name = ").push_bind(shard.to_owned());
         sql.push(" AND events.idx = ").push_bind(signed(index)?);
@@ -212,12 +361,28 @@ impl Trail {
     }
 
     /// The event of that id; the first one, should an app have submitted an id twice.
-    pub async fn by_id(&self, id: &str) -> Result<Option<Row>, TrailError> {
+    pub async fn by_id(&self, id: &str) -> Result<Option<Hit>, TrailError> {
+        let Ok(id) = burgess_core::id::EventId::parse(id) else {
+            return Ok(None);
+        };
+        let key = EventKey::of(&id);
         let mut sql = QueryBuilder::new(SELECT);
-        sql.push(" AND events.event_id = ").push_bind(id.to_owned());
+        sql.push(" AND events.event = ").push_bind(key.bytes);
+        sql.push(" AND (events.intent > 0) = ")
+            .push_bind(key.intent);
         sql.push(" ORDER BY events.id LIMIT 1");
         let row: Option<Columns> = sql.build_query_as().fetch_optional(self.pool()).await?;
         row.map(read).transpose()
+    }
+
+    /// The place of the newest event; none when nothing is in.
+    pub async fn newest(&self) -> Result<Option<Cursor>, TrailError> {
+        let query = Query {
+            limit: 1,
+            ..Query::default()
+        };
+        let hits = self.search(&query).await?.hits;
+        Ok(hits.first().map(|hit| hit.cursor))
     }
 
     /// The latest time of any event; none when nothing is in. Time goes on from there.
@@ -226,40 +391,5 @@ impl Trail {
             .fetch_one(self.pool())
             .await?;
         Ok(micros.map(Timestamp::from_micros))
-    }
-
-    /// What happened around `event`: the same app and the same actor within `around` before and
-    /// after, and everything under the same approval.
-    pub async fn neighbours(&self, event: &Event, around: Span) -> Result<Neighbours, TrailError> {
-        let near = Query {
-            from: Some(event.timestamp.minus(around)),
-            to: Some(event.timestamp.plus(around).plus(Span::seconds(1))),
-            limit: NEIGHBOURS_MAX,
-            ..Query::default()
-        };
-        let same_app = Query {
-            app: Some(event.app_id.to_string()),
-            ..near.clone()
-        };
-        let same_actor = Query {
-            actor: Some(event.actor_id.clone()),
-            ..near
-        };
-        let same_approval = match &event.approval_id {
-            None => Vec::new(),
-            Some(approval) => {
-                let query = Query {
-                    approval: Some(approval.to_string()),
-                    limit: NEIGHBOURS_MAX,
-                    ..Query::default()
-                };
-                self.search(&query).await?.rows
-            }
-        };
-        Ok(Neighbours {
-            same_app: self.search(&same_app).await?.rows,
-            same_actor: self.search(&same_actor).await?.rows,
-            same_approval,
-        })
     }
 }

@@ -29,6 +29,8 @@ pub struct Config {
     pub connectors: Vec<ConnectorHost>,
     /// Largest size of the ledger folder in bytes, if limited.
     pub ledger_bytes_max: Option<u64>,
+    /// The policy file that names the ledger's witnesses, if there are any.
+    pub witness_policy: Option<PathBuf>,
     /// Whether this is the demo.
     pub demo: bool,
     /// Whether the ledger is opened to be repaired; `burgess recover` alone says so.
@@ -59,6 +61,15 @@ struct File {
     ledger_bytes_max: Option<u64>,
     #[serde(default)]
     connector: Vec<ConnectorHost>,
+    #[serde(default)]
+    witness: WitnessSection,
+}
+
+/// `[witness]`
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WitnessSection {
+    policy: Option<PathBuf>,
 }
 
 /// What the command line said.
@@ -182,6 +193,7 @@ impl Config {
             kek_file,
             connectors: file.connector,
             ledger_bytes_max: file.ledger_bytes_max,
+            witness_policy: file.witness.policy,
             demo: false,
             recovery: false,
         })

@@ -16,6 +16,8 @@ mod server;
 #[cfg(test)]
 mod tests;
 mod web;
+mod witness;
+mod witnesses;
 
 use std::process::ExitCode;
 

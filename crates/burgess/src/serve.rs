@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -28,12 +28,15 @@ use crate::config::Config;
 use crate::http;
 use crate::identity::revoked::Revoked;
 use crate::jobs;
+use crate::kms::blind::Blinder;
 use crate::kms::connector_secrets::ConnectorSecrets;
 use crate::kms::envelope::Key;
 use crate::kms::ring::KeyRing;
 use crate::kms::subjects::Subjects;
 use crate::operations::event;
+use crate::operations::trail::{Reads, complete};
 use crate::server::Server;
+use crate::witnesses::Witnesses;
 
 /// Largest advisory archive that is read: the npm archive of OSV is some 60 MB.
 const ADVISORY_BYTES_MAX: u64 = 300_000_000;
@@ -41,6 +44,8 @@ const ADVISORY_BYTES_MAX: u64 = 300_000_000;
 /// Disk that the ledger holds for recovery: room for some ten thousand events, and for the database
 /// to end what it is writing.
 const LEDGER_RESERVE_BYTES: usize = 16 << 20;
+/// How long the start waits for witnesses; one that is away must not keep the server down.
+const WITNESS_TIME_MAX: Duration = Duration::from_secs(3);
 
 /// The server could not start. Each cause says what to do.
 #[derive(Debug, thiserror::Error)]
@@ -82,6 +87,12 @@ pub async fn open(
     let keys = Arc::new(KeyRing::open(&config.data.join("keys"), kek).map_err(open_error)?);
     let locks = Arc::new(store.locks().await.map_err(open_error)?);
     let ledger = open_ledger(&config, &keys, locks).await?;
+    let witnesses =
+        Witnesses::open(config.witness_policy.as_deref(), &ledger).map_err(open_error)?;
+    // Before anything is appended: on an older copy, an entry would begin a second history.
+    witnesses
+        .round(&ledger, ambient.monotonic(), WITNESS_TIME_MAX)
+        .await;
     let vault: Arc<dyn Vault> = Arc::new(Subjects::new(
         Arc::clone(&store),
         Arc::clone(&keys),
@@ -113,14 +124,18 @@ pub async fn open(
         catalogue,
         config,
         ambient,
+        blinder: Blinder::new(&keys.blind),
+        reads: Reads::default(),
         keys,
         store,
         ledger,
+        witnesses,
         journal: Arc::new(journal),
         trail,
         policies: ArcSwap::new(policies),
         revoked,
         gateway,
+        counted_from: OnceLock::new(),
         drafts: crate::web::Drafts::default(),
         draining: Mutex::new(()),
         projecting: Mutex::new(()),
@@ -132,9 +147,13 @@ pub async fn open(
 
 /// What was committed before a crash goes into the ledger now: the normal path, run at start.
 async fn recover(server: &Server) -> Result<(), StartError> {
-    jobs::drain::drain(server)
-        .await
-        .map_err(|p| StartError::Open(p.detail))?;
+    match jobs::drain::drain(server).await {
+        Err(problem) if server.witnesses.alarm().is_none() => {
+            return Err(StartError::Open(problem.detail));
+        }
+        // An older copy is opened to be read; what waits stays in its outbox.
+        _ => {}
+    }
     // A crash between append and mark leaves rows that are in the ledger and still look as if they waited.
     server
         .store
@@ -142,6 +161,9 @@ async fn recover(server: &Server) -> Result<(), StartError> {
         .await
         .map_err(open_error)?;
     jobs::project::project(server)
+        .await
+        .map_err(|p| StartError::Open(p.detail))?;
+    complete::begin_counting(server)
         .await
         .map_err(|p| StartError::Open(p.detail))?;
     if let Some(newest) = server.trail.newest_time().await.map_err(open_error)? {
@@ -235,7 +257,9 @@ async fn open_ledger(
     locks: Arc<dyn LockTable>,
 ) -> Result<Ledger, StartError> {
     let origin = config.origin();
-    let signer = NoteSigner::from_seed(&origin, *keys.ledger).map_err(open_error)?;
+    let signer = NoteSigner::from_seed(&origin, *keys.ledger)
+        .and_then(|signer| signer.with_ml_dsa_44(*keys.ledger_mldsa))
+        .map_err(open_error)?;
     let folder = config.ledger_folder();
     make_folder(&folder)?;
     refuse_other_origin(config, &folder)?;
@@ -392,6 +416,7 @@ pub async fn run(
         tokio::spawn(jobs::ticker::snapshots(Arc::clone(&server))),
         tokio::spawn(jobs::ticker::clockwork(Arc::clone(&server))),
         tokio::spawn(jobs::ticker::outbox(Arc::clone(&server))),
+        tokio::spawn(jobs::witness::follow(Arc::clone(&server))),
         tokio::spawn({
             let server = Arc::clone(&server);
             async move { jobs::project::follow(&server).await }

@@ -2,7 +2,8 @@
 //!
 //! Not here: what is decided (`operations`) and who may ask (`http`, `web`).
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwap;
 use axum::http::StatusCode;
@@ -24,7 +25,10 @@ use crate::ambient::Ambient;
 use crate::config::Config;
 use crate::http::problem::Problem;
 use crate::identity::revoked::Revoked;
+use crate::kms::blind::Blinder;
 use crate::kms::ring::KeyRing;
+use crate::operations::trail::Reads;
+use crate::witnesses::Witnesses;
 
 /// The source of events that change no state and so pass no outbox.
 const DIRECT: &str = "console";
@@ -41,10 +45,16 @@ pub struct Server {
     pub store: Arc<Store>,
     /// The trail's truth.
     pub ledger: Ledger,
+    /// Who cosigns it.
+    pub witnesses: Witnesses,
     /// Events into the ledger and back.
     pub journal: Arc<Journal>,
     /// The searchable projection.
     pub trail: Arc<Trail>,
+    /// Tokens of personal values for it.
+    pub blinder: Blinder,
+    /// Who read what of the trail a moment ago.
+    pub reads: Reads,
     /// The policy set in force.
     pub policies: ArcSwap<PolicySet>,
     /// The rubric in force.
@@ -59,6 +69,8 @@ pub struct Server {
     pub revoked: Arc<Revoked>,
     /// The gateway's snapshot is exchanged through this.
     pub gateway: Arc<burgess_gateway::Gateway>,
+    /// The gateway's intents that the ledger held when this gateway began to count, by app.
+    pub counted_from: OnceLock<BTreeMap<String, u64>>,
     /// Drafts between a verdict and its form.
     pub drafts: crate::web::Drafts,
     /// One drainer at a time.

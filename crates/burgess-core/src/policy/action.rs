@@ -4,8 +4,9 @@
 //! said by the policy files alone.
 
 use super::facts::{
-    AppFacts, CallFacts, CaseFacts, ContextFacts, Destination, InEnvironment, NoContext,
-    Organisation, ReleaseFacts, ResourceFacts, ScopeFacts, TokenFacts, Verdict,
+    AppFacts, CallFacts, CaseFacts, ContextFacts, Destination, DisposalFacts, ErasureFacts,
+    InEnvironment, NoContext, Organisation, ReleaseFacts, ResourceFacts, ScopeFacts, TokenFacts,
+    Verdict,
 };
 use super::gate::Candidate;
 use crate::deploy::{ConnectorFacts, GateFacts};
@@ -124,6 +125,18 @@ actions! {
     ReadEntries = "read_entries" on Organisation, NoContext;
     /// Takes the trail out.
     ExportTrail = "export_trail" on Organisation, NoContext;
+    /// Asks for a subject's personal values to be erased, where two people have to.
+    AskErasure = "ask_erasure" on Organisation, NoContext;
+    /// Erases a subject's personal values, for good.
+    EraseSubject = "erase_subject" on Organisation, ErasureFacts;
+    /// Places a legal hold: what it covers is neither pruned nor erased nor destroyed.
+    PlaceHold = "place_hold" on Organisation, NoContext;
+    /// Releases it.
+    ReleaseHold = "release_hold" on Organisation, NoContext;
+    /// Destroys what a written retention policy says is due: entries of the ledger, archives.
+    Dispose = "dispose" on Organisation, DisposalFacts;
+    /// Seals the open shard of a ledger and begins the next, with a new key.
+    TurnLedger = "turn_ledger" on Organisation, NoContext;
     /// Sees one's own apps, requests and tasks.
     ReadOwn = "read_own" on Organisation, NoContext;
     /// Turns a client credential into an access token (RFC 6749, section 4.4).

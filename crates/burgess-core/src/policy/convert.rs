@@ -3,8 +3,9 @@
 use super::cedar::{Kind, Names, Value, flag, number, texts, word};
 use super::facts::sealed::{Entity, Record};
 use super::facts::{
-    AppFacts, CallFacts, CaseFacts, Client, Destination, InEnvironment, NoContext, Organisation,
-    Person, ReleaseFacts, ScopeFacts, TokenFacts, Verdict, Way,
+    AppFacts, CallFacts, CaseFacts, Client, Destination, DisposalFacts, ErasureFacts,
+    InEnvironment, NoContext, Organisation, Person, ReleaseFacts, ScopeFacts, TokenFacts, Verdict,
+    Way,
 };
 use crate::data::Classification;
 use std::collections::BTreeSet;
@@ -109,6 +110,22 @@ impl Record for InEnvironment {
 impl Record for Verdict {
     fn attributes(&self) -> Attributes {
         vec![("approves", flag(self.approves))]
+    }
+}
+
+impl Record for ErasureFacts {
+    fn attributes(&self) -> Attributes {
+        vec![
+            ("held", flag(self.held)),
+            ("two_persons", flag(self.two_persons)),
+            ("asked_by_another", flag(self.asked_by_another)),
+        ]
+    }
+}
+
+impl Record for DisposalFacts {
+    fn attributes(&self) -> Attributes {
+        vec![("held", flag(self.held)), ("due", flag(self.due))]
     }
 }
 

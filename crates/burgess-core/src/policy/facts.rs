@@ -182,6 +182,26 @@ pub struct Verdict {
     pub approves: bool,
 }
 
+/// What an erasure depends on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ErasureFacts {
+    /// A legal hold covers the subject, or an app that the subject's values are about.
+    pub held: bool,
+    /// The organisation wants two people for it.
+    pub two_persons: bool,
+    /// Somebody else has asked for it before.
+    pub asked_by_another: bool,
+}
+
+/// What the destruction of records depends on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DisposalFacts {
+    /// A legal hold covers them.
+    pub held: bool,
+    /// Their written retention policy says that their time is over.
+    pub due: bool,
+}
+
 /// A wish for an access token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TokenFacts {
@@ -318,6 +338,8 @@ impl ResourceFacts for Destination {
 impl ContextFacts for NoContext {}
 impl ContextFacts for InEnvironment {}
 impl ContextFacts for Verdict {}
+impl ContextFacts for ErasureFacts {}
+impl ContextFacts for DisposalFacts {}
 impl ContextFacts for TokenFacts {}
 impl ContextFacts for ScopeFacts {}
 impl ContextFacts for CallFacts {}

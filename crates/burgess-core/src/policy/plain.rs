@@ -7,8 +7,9 @@
 use std::collections::BTreeSet;
 
 use super::facts::{
-    AppFacts, CallFacts, CaseFacts, Client, Destination, Found, InEnvironment, NoContext,
-    Organisation, Person, Principal, ReleaseFacts, ScopeFacts, TokenFacts, Verdict, Way,
+    AppFacts, CallFacts, CaseFacts, Client, Destination, DisposalFacts, ErasureFacts, Found,
+    InEnvironment, NoContext, Organisation, Person, Principal, ReleaseFacts, ScopeFacts,
+    TokenFacts, Verdict, Way,
 };
 use super::gate::Candidate;
 use crate::app::Environment;
@@ -139,6 +140,25 @@ impl Plain for InEnvironment {
 impl Plain for Verdict {
     fn plain() -> Result<Self, IdError> {
         Ok(Self { approves: true })
+    }
+}
+
+impl Plain for ErasureFacts {
+    fn plain() -> Result<Self, IdError> {
+        Ok(Self {
+            held: false,
+            two_persons: false,
+            asked_by_another: false,
+        })
+    }
+}
+
+impl Plain for DisposalFacts {
+    fn plain() -> Result<Self, IdError> {
+        Ok(Self {
+            held: false,
+            due: true,
+        })
     }
 }
 

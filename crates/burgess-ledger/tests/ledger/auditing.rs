@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::Command;
 
 /// Exit status, standard output, standard error.
-fn run(arguments: &[&str]) -> (i32, String, String) {
+pub fn run(arguments: &[&str]) -> (i32, String, String) {
     let output = Command::new(env!("CARGO_BIN_EXE_burgess-verify"))
         .args(arguments)
         .output()
@@ -21,7 +21,7 @@ fn run(arguments: &[&str]) -> (i32, String, String) {
     )
 }
 
-fn text(path: &Path) -> &str {
+pub fn text(path: &Path) -> &str {
     path.to_str().unwrap()
 }
 
@@ -141,7 +141,7 @@ fn wrong_usage_says_what_is_wrong_and_ends_with_two() {
     let (folder, key) = (text(folder.path()), signer().vkey());
     for (arguments, complaint) in [
         (vec![], "what is to be checked?"),
-        (vec!["pack"], "`pack` is not a command"),
+        (vec!["peck"], "`peck` is not a command"),
         (vec!["log", folder], "`--key` is missing"),
         (
             vec!["log", "--key", &key],
@@ -157,8 +157,12 @@ fn wrong_usage_says_what_is_wrong_and_ends_with_two() {
         ),
         (vec!["log", folder, "--key"], "`--key` needs a value"),
         (
-            vec!["log", folder, "--key", &key, "--key", &key],
-            "--key is given twice",
+            vec!["log", folder, "--policy", "x", "--policy", "x"],
+            "--policy is given twice",
+        ),
+        (
+            vec!["log", folder, "--policy", "/nowhere/at/all"],
+            "`/nowhere/at/all`: ",
         ),
         (
             vec!["log", folder, "--key", &key, "--entry", "x"],
@@ -218,14 +222,14 @@ fn a_proof_file_with_its_entry_verifies_offline() {
     assert!(complaint.starts_with("`--entry` is missing"), "{complaint}");
 }
 
-const SALT: [u8; 32] = [5; 32];
+pub const SALT: [u8; 32] = [5; 32];
 
-fn hex(bytes: &[u8]) -> String {
+pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// A ledger with one entry that commits to these personal values, and its receipt.
-fn receipt(values: &[Value; 5]) -> (tempfile::TempDir, Value) {
+pub fn receipt(values: &[Value; 5]) -> (tempfile::TempDir, Value) {
     let folder = tempfile::tempdir().unwrap();
     let ledger = open(folder.path());
     let mut commitments = [[0; 32]; 5];
@@ -260,7 +264,7 @@ fn receipt(values: &[Value; 5]) -> (tempfile::TempDir, Value) {
     (folder, receipt)
 }
 
-fn values() -> [Value; 5] {
+pub fn values() -> [Value; 5] {
     [
         json!("dana@example.com"),
         Value::Null,

@@ -2,8 +2,9 @@
 
 use crate::simulator::Simulator;
 use crate::support::{ORIGIN, draft, open, options, signer};
+use burgess_ledger::tile::{Kind, TileId};
 use burgess_ledger::tree::leaf_hash;
-use burgess_ledger::{AppendError, Batch, Draft, Ledger, Options, Part, Piece};
+use burgess_ledger::{AppendError, Batch, Draft, Ledger, Part, Piece};
 use proptest::prelude::*;
 use std::sync::Arc;
 
@@ -195,11 +196,60 @@ proptest! {
             ledger.publish_blocking().unwrap();
         }
         drop(ledger);
-        let ledger = Ledger::open_on(Arc::new(disk), ORIGIN, signer(), Options::default()).unwrap();
+        let ledger = Ledger::open_on(Arc::new(disk), ORIGIN, signer(), options()).unwrap();
         for (receipt, (leaf, side)) in receipts.iter().zip(&expected) {
             prop_assert_eq!(&ledger.entry(receipt.index).unwrap(), leaf);
             prop_assert_eq!(&ledger.side(receipt.index).unwrap(), side);
             prop_assert_eq!(receipt.leaf_hash, leaf_hash(leaf));
         }
+    }
+}
+
+// R124
+#[test]
+fn a_tile_is_handed_out_only_as_far_as_a_checkpoint_covers_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let ledger = open(folder.path());
+    crate::support::fill(&ledger, 300);
+    for name in [
+        "tile/0/000",
+        "tile/0/001.p/44",
+        "tile/1/000.p/1",
+        "tile/entries/000",
+    ] {
+        let file = std::fs::read(folder.path().join(name)).unwrap();
+        assert_eq!(ledger.tile(name).unwrap(), file, "{name}");
+    }
+    // As a crash or a writer in the middle leaves it.
+    std::fs::write(folder.path().join("tile/0/001"), "half").unwrap();
+    std::fs::write(folder.path().join("tile/0/001.p/45"), "half").unwrap();
+    for name in [
+        "tile/0/001",
+        "tile/0/001.p/45",
+        "tile/0/002.p/1",
+        "tile/0/0",
+        "tile/0/x000/000",
+        "tile/0/001.p/044",
+        "tile/0/001.p/0",
+        "tile/00/000",
+        "tile/8/000",
+        "tile/0/../0/000",
+        "checkpoint",
+        "state",
+        "",
+    ] {
+        let refusal = ledger.tile(name).unwrap_err().to_string();
+        assert!(refusal.contains("is missing"), "{name}: {refusal}");
+    }
+    crate::support::fill(&ledger, 300);
+    assert_eq!(ledger.tile("tile/0/001").unwrap().len(), 256 * 32);
+}
+
+proptest! {
+    #[test]
+    fn the_name_of_every_tile_reads_back(level in 0..9u32, n in 0..3_000_000_000u64, width in 1..=256u64) {
+        let kind = if level == 8 { Kind::Entries } else { Kind::Hashes(level) };
+        let id = TileId { kind, n, width };
+        prop_assert_eq!(TileId::parse(&id.path()), Some(id));
     }
 }

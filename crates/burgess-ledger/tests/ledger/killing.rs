@@ -1,12 +1,12 @@
 //! `kill -9` under load, on a real folder, again and again.
 
-use crate::support::{ORIGIN, draft, open, outside_verifier, signer};
+use crate::support::{ORIGIN, counted, draft, open, outside_verifier, signer, slice};
 use burgess_ledger::tree::leaf_hash;
 use burgess_ledger::{Hash, Ledger, Options, verify};
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 const FOLDER: &str = "BURGESS_LEDGER_KILL_FOLDER";
@@ -34,11 +34,19 @@ fn append_until_killed() {
     });
 }
 
+/// Stands for a sealed value: of many lengths, so that groups and segments end anywhere.
+fn side_of(source: &str, seq: u64) -> Vec<u8> {
+    let length = usize::try_from(seq * 97 % 3000).unwrap();
+    let mut side = format!("{source} {seq} ").into_bytes();
+    side.resize(side.len() + length, b'~');
+    side
+}
+
 fn append_for_ever(ledger: &Ledger, source: &str) {
     for seq in ledger.highest(source) + 1.. {
-        let receipt = ledger
-            .append_blocking(draft(source, Some(seq), "app"))
-            .unwrap();
+        let mut draft = draft(source, Some(seq), "app");
+        draft.side = side_of(source, seq);
+        let receipt = ledger.append_blocking(draft).unwrap();
         assert!(!receipt.duplicate);
         let hash: String = receipt
             .leaf_hash
@@ -50,15 +58,74 @@ fn append_for_ever(ledger: &Ledger, source: &str) {
     }
 }
 
-/// What a killed process had acknowledged: leaf hash by index, and the last number by source.
+/// What killed processes had acknowledged.
 #[derive(Default)]
-struct Acknowledged {
-    leaves: BTreeMap<u64, String>,
+pub struct Acknowledged {
+    leaves: BTreeMap<u64, Entry>,
     sources: BTreeMap<String, u64>,
 }
 
-fn run_and_kill(folder: &Path, lines: usize, acknowledged: &mut Acknowledged) {
-    let mut child = Command::new(std::env::current_exe().unwrap())
+struct Entry {
+    hash: String,
+    source: String,
+    seq: u64,
+}
+
+impl Acknowledged {
+    /// Reads one line of the child; other lines are libtest's.
+    pub fn take(&mut self, line: &str) -> Option<()> {
+        let mut words = line.strip_prefix("ack ")?.splitn(4, ' ');
+        let index: u64 = words.next()?.parse().ok()?;
+        let entry = Entry {
+            hash: words.next()?.to_owned(),
+            seq: words.next()?.parse().ok()?,
+            source: words.next()?.to_owned(),
+        };
+        self.sources.insert(entry.source.clone(), entry.seq);
+        let before = self.leaves.insert(index, entry);
+        assert!(before.is_none(), "index {index} twice");
+        Some(())
+    }
+
+    pub fn all_in(&self, ledger: &Ledger, round: u64) {
+        let entries = ledger.entries(0..ledger.size()).unwrap();
+        for (index, told) in &self.leaves {
+            let entry = entries
+                .get(usize::try_from(*index).unwrap())
+                .unwrap_or_else(|| panic!("round {round}: entry {index} is lost"));
+            assert_eq!(hex(&leaf_hash(entry)), told.hash, "round {round}, {index}");
+        }
+        // Side files hold 256 entries each: the last of each tells of the whole.
+        for (index, told) in self.leaves.iter().filter(|(index, _)| *index % 128 == 127) {
+            let right = side_of(&told.source, told.seq);
+            assert_eq!(
+                ledger.side(*index).unwrap(),
+                right,
+                "round {round}, {index}"
+            );
+        }
+        let numbered = (1..).zip(&entries).all(|(number, entry)| {
+            entry.starts_with(format!("{{\"app\":\"app\",\"sequence\":{number},").as_bytes())
+        });
+        assert!(numbered, "round {round}: a number is doubled or left out");
+        assert_eq!(ledger.sequence("app"), ledger.size());
+        for (source, seq) in &self.sources {
+            assert!(ledger.highest(source) >= *seq, "round {round}, {source}");
+        }
+        // Also of a thread that was killed before it said anything.
+        let threads = (0..4).map(|thread| ledger.highest(&format!("thread {thread}")));
+        let handed_over: u64 = threads.sum();
+        assert_eq!(
+            handed_over,
+            ledger.size(),
+            "round {round}: every number stands for one entry"
+        );
+    }
+}
+
+/// Starts a process that appends to the ledger in `folder` until it is killed.
+pub fn writer(folder: &Path) -> Child {
+    Command::new(std::env::current_exe().unwrap())
         .args([
             "--exact",
             "killing::append_until_killed",
@@ -68,27 +135,20 @@ fn run_and_kill(folder: &Path, lines: usize, acknowledged: &mut Acknowledged) {
         .env(FOLDER, folder)
         .stdout(Stdio::piped())
         .spawn()
-        .unwrap();
+        .unwrap()
+}
+
+fn run_and_kill(folder: &Path, lines: u64, acknowledged: &mut Acknowledged) {
+    let mut child = writer(folder);
     let mut output = BufReader::new(child.stdout.take().unwrap()).lines();
-    let mut take = |line: String| {
-        let mut words = line.strip_prefix("ack ")?.splitn(4, ' ');
-        let index = words.next()?.parse().ok()?;
-        let hash = words.next()?.to_owned();
-        let seq = words.next()?.parse().ok()?;
-        assert!(
-            acknowledged.leaves.insert(index, hash).is_none(),
-            "index {index} twice"
-        );
-        acknowledged.sources.insert(words.next()?.to_owned(), seq);
-        Some(())
-    };
     let mut seen = 0;
     while seen < lines {
-        seen += usize::from(take(output.next().unwrap().unwrap()).is_some());
+        let line = output.next().unwrap().unwrap();
+        seen += u64::from(acknowledged.take(&line).is_some());
     }
     child.kill().unwrap(); // SIGKILL
     for line in output.map_while(Result::ok) {
-        take(line); // acknowledged before the kill, read after it
+        acknowledged.take(&line); // acknowledged before the kill, read after it
     }
     child.wait().unwrap();
 }
@@ -97,48 +157,29 @@ fn hex(hash: &Hash) -> String {
     hash.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
+/// Rounds on one folder, after which the next begins: the soak would otherwise read more and more.
+const ROUNDS_ON_A_FOLDER: u64 = 20;
+
 // R8 R124
 #[test]
 fn kill_9_under_load_loses_nothing_doubles_nothing_and_the_folder_verifies_as_it_lies() {
-    let folder = tempfile::tempdir().unwrap();
     let outside = outside_verifier();
+    let rounds = slice("kills", 0..ROUNDS_ON_A_FOLDER);
+    let count = rounds.end - rounds.start;
+    let mut folder = tempfile::tempdir().unwrap();
     let mut acknowledged = Acknowledged::default();
-    for round in 0..12 {
-        run_and_kill(folder.path(), 60 + 97 * round, &mut acknowledged);
+    for round in rounds {
+        if round % ROUNDS_ON_A_FOLDER == 0 {
+            folder = tempfile::tempdir().unwrap();
+            acknowledged = Acknowledged::default();
+        }
+        run_and_kill(folder.path(), 40 + round * 97 % 900, &mut acknowledged);
         let mut read = |name: &str| std::fs::read(folder.path().join(name));
         verify::log(&mut read, &signer().verifier(), None).unwrap();
         if let Some(outside) = &outside {
             outside.accepts(folder.path(), &signer().vkey()).unwrap();
         }
-        let ledger = open(folder.path());
-        let entries = ledger.entries(0..ledger.size()).unwrap();
-        for (index, hash) in &acknowledged.leaves {
-            let entry = entries
-                .get(usize::try_from(*index).unwrap())
-                .expect("an entry is lost");
-            assert_eq!(
-                &hex(&leaf_hash(entry)),
-                hash,
-                "round {round}, entry {index}"
-            );
-        }
-        assert_eq!(ledger.sequence("app"), ledger.size());
-        for (number, entry) in (1..).zip(&entries) {
-            let start = format!("{{\"app\":\"app\",\"sequence\":{number},");
-            assert!(
-                entry.starts_with(start.as_bytes()),
-                "round {round}, entry {number}"
-            );
-        }
-        let mut handed_over = 0;
-        for (source, seq) in &acknowledged.sources {
-            assert!(ledger.highest(source) >= *seq, "round {round}, {source}");
-            handed_over += ledger.highest(source);
-        }
-        assert_eq!(
-            handed_over,
-            ledger.size(),
-            "round {round}: every number stands for one entry"
-        );
+        acknowledged.all_in(&open(folder.path()), round);
     }
+    counted("kills", count);
 }

@@ -56,8 +56,7 @@ fn the_outside_verifier_accepts_a_ledger_while_it_is_being_written() {
     });
 }
 
-/// Release builds only: a debug build would take minutes.
-#[cfg(not(debug_assertions))]
+// R8 R186
 #[test]
 fn the_outside_verifier_accepts_a_ledger_around_the_third_level() {
     let Some(verifier) = outside_verifier() else {

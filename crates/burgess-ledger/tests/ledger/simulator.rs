@@ -1,61 +1,35 @@
 //! A disk that forgets. What was not synced may, when the power goes, be kept, lost, torn at a
-//! prefix, or keep any part of its bytes; a file may have grown without its content; names come
+//! prefix, or keep any subset of its bytes; a file may have grown without its content; names come
 //! and go apart from files. A sync that fails loses what it should have written although reading
-//! still shows it, as Linux does.
+//! still shows it, as Linux does. It can fail at any operation, fail and persist nevertheless, be
+//! full, and break one of the engine's promises on purpose.
 
-use burgess_ledger::disk::{Disk, DiskFile};
-use std::collections::BTreeMap;
+mod dice;
+mod inode;
+pub mod promise;
+mod storage;
+mod table;
+
+pub use dice::Dice;
+use inode::Inode;
+use promise::{Broken, Sync};
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard};
 
-/// SplitMix64: a seed is all a run depends on, apart from how its threads interleave.
-#[derive(Clone)]
-pub struct Dice(pub u64);
-
-impl Dice {
-    pub fn roll(&mut self, sides: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (z ^ (z >> 31)) % sides
-    }
-}
-
-/// A promise that the simulator can be told to break, to see that the tests notice.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Broken {
-    /// Syncing a write-ahead segment does nothing.
-    SegmentSync,
-    /// Syncing a file before it gets its name does nothing.
-    StagedSync,
-    /// Syncing everything at once does nothing.
-    BulkSync,
-    /// Syncing the ledger's own folder does nothing.
-    RootFolderSync,
-    /// Syncing a folder under `tile` does nothing.
-    TileFolderSync,
-}
-
-#[derive(Clone)]
+#[derive(Clone, Copy)]
 enum Node {
     File(usize),
     Folder,
 }
 
-#[derive(Clone, Default)]
-struct Inode {
-    durable: Vec<u8>,
-    current: Vec<u8>,
-    unsynced: Vec<(usize, Vec<u8>)>,
-}
-
-impl Inode {
-    fn make_durable(&mut self, writes: Vec<(usize, Vec<u8>)>) {
-        for (offset, bytes) in writes {
-            write_into(&mut self.durable, offset, &bytes);
-        }
-    }
+/// A change of names that no folder sync covers yet. A rename within one folder is one change.
+#[derive(Clone)]
+struct Change {
+    name: String,
+    node: Option<Node>,
+    /// The old name of a rename within the folder.
+    from: Option<String>,
 }
 
 #[derive(Default)]
@@ -63,13 +37,42 @@ struct State {
     inodes: Vec<Inode>,
     names: BTreeMap<String, Node>,
     durable_names: BTreeMap<String, Node>,
-    /// Changes of names that no folder sync covers yet.
-    pending: Vec<(String, Option<Node>)>,
+    pending: Vec<Change>,
     operations: u64,
     power_until: Option<u64>,
-    /// The operation that fails, and whether it has its effect nevertheless.
-    fault: Option<(u64, bool)>,
+    /// The power goes right after so many more renames within the ledger's own folder.
+    renames_left: Option<u64>,
+    /// Operations so far by what they were, as `write tile`.
+    done: BTreeMap<String, u64>,
+    fault: Option<Fault>,
+    /// From this operation on nothing may be made or grow.
+    full_from: Option<u64>,
+    /// The log's row in the lock table beside the disk.
+    row: Option<String>,
+    durable_row: Option<String>,
     broken: Option<Broken>,
+    late: Late,
+    synced: BTreeSet<Sync>,
+}
+
+/// Stands for an operation of any kind.
+const ANY: &str = "";
+
+/// The one operation that fails.
+struct Fault {
+    what: String,
+    nth: u64,
+    /// It has its effect nevertheless.
+    persisted: bool,
+}
+
+/// What a broken order of publication holds back: made durable at the operation after the one that
+/// it should have preceded.
+#[derive(Default)]
+struct Late {
+    files: Vec<usize>,
+    folders: BTreeSet<String>,
+    due: bool,
 }
 
 /// A handle on the disk; clones share it.
@@ -82,14 +85,6 @@ fn parent(name: &str) -> &str {
     name.rsplit_once('/').map_or("", |(parent, _)| parent)
 }
 
-fn write_into(content: &mut Vec<u8>, offset: usize, bytes: &[u8]) {
-    let end = offset + bytes.len();
-    if content.len() < end {
-        content.resize(end, 0);
-    }
-    content[offset..end].copy_from_slice(bytes);
-}
-
 enum Effect {
     Normal,
     /// It fails, but has its effect.
@@ -97,14 +92,31 @@ enum Effect {
     Fail,
 }
 
+fn eio() -> io::Error {
+    io::Error::other("input/output error")
+}
+
 impl State {
     /// Counts an operation that changes something.
-    fn operation(&mut self) -> io::Result<Effect> {
+    fn operation(&mut self, what: impl FnOnce() -> String) -> io::Result<Effect> {
         self.powered()?;
         self.operations += 1;
-        match self.fault {
-            Some((at, true)) if at == self.operations => Ok(Effect::FailButPersist),
-            Some((at, false)) if at == self.operations => Ok(Effect::Fail),
+        if std::mem::take(&mut self.late.due) {
+            self.make_up_for_lateness();
+        }
+        let what = what();
+        let nth = self.done.entry(what.clone()).or_default();
+        *nth += 1;
+        let (nth, any) = (*nth, self.operations);
+        let is_due = |fault: &&Fault| match fault.what.as_str() {
+            ANY => fault.nth == any,
+            kind => kind == what && fault.nth == nth,
+        };
+        match self.fault.as_ref().filter(is_due) {
+            Some(fault) => Ok(match fault.persisted {
+                true => Effect::FailButPersist,
+                false => Effect::Fail,
+            }),
             _ => Ok(Effect::Normal),
         }
     }
@@ -116,12 +128,34 @@ impl State {
         }
     }
 
-    fn rename_node(&mut self, name: &str, node: Option<Node>) {
-        match &node {
-            Some(node) => self.names.insert(name.to_owned(), node.clone()),
-            None => self.names.remove(name),
-        };
-        self.pending.push((name.to_owned(), node));
+    fn is_full(&self) -> bool {
+        self.full_from.is_some_and(|from| self.operations >= from)
+    }
+
+    fn room(&self) -> io::Result<()> {
+        if self.is_full() {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        Ok(())
+    }
+
+    fn change(&mut self, name: &str, node: Option<Node>, from: Option<&str>) {
+        let name = name.to_owned();
+        let from = from.map(str::to_owned);
+        put(&mut self.names, &name, node, from.as_deref());
+        self.pending.push(Change { name, node, from });
+    }
+
+    /// A file has its name; that may be the moment when the power goes.
+    fn named(&mut self, name: &str) {
+        if !parent(name).is_empty() {
+            return;
+        }
+        match self.renames_left {
+            Some(0 | 1) => self.power_until = Some(self.operations),
+            Some(left) => self.renames_left = Some(left - 1),
+            None => {}
+        }
     }
 
     fn inode(&self, name: &str) -> io::Result<usize> {
@@ -130,10 +164,77 @@ impl State {
             _ => Err(io::ErrorKind::NotFound.into()),
         }
     }
+
+    fn skips(&mut self, sync: Option<Sync>) -> bool {
+        self.synced.extend(sync);
+        sync.is_some_and(|sync| self.broken == Some(Broken::Skipped(sync)))
+    }
+
+    /// Why a folder is synced: the newest change in it tells.
+    fn reason(&self, folder: &str) -> Option<Sync> {
+        let mut changes = self.pending.iter().rev();
+        let newest = changes.find(|change| parent(&change.name) == folder)?;
+        match (newest.name.as_str(), newest.node?) {
+            ("wal", _) => Some(Sync::WalFolder),
+            (_, Node::Folder) => Some(Sync::FolderName),
+            ("state", _) => Some(Sync::State),
+            ("checkpoint", _) => Some(Sync::Checkpoint),
+            (name, _) if name.starts_with("wal/") => Some(match newest.from {
+                Some(_) => Sync::RenamedSegment,
+                None => Sync::NewSegment,
+            }),
+            (name, _) if name.starts_with("tile/") => Some(Sync::TileNames),
+            (name, _) if name.starts_with("side/") => Some(Sync::SideNames),
+            _ => None,
+        }
+    }
+
+    fn sync_names(&mut self, folder: &str, but: Option<&str>) {
+        let (covered, pending) =
+            std::mem::take(&mut self.pending)
+                .into_iter()
+                .partition(|change| {
+                    parent(&change.name) == folder && Some(change.name.as_str()) != but
+                });
+        self.pending = pending;
+        let covered: Vec<Change> = covered;
+        for change in covered {
+            put(
+                &mut self.durable_names,
+                &change.name,
+                change.node,
+                change.from.as_deref(),
+            );
+        }
+    }
+
+    fn make_up_for_lateness(&mut self) {
+        for inode in std::mem::take(&mut self.late.files) {
+            self.inodes[inode].sync();
+        }
+        for folder in std::mem::take(&mut self.late.folders) {
+            self.sync_names(&folder, None);
+        }
+        self.durable_row.clone_from(&self.row);
+    }
+
+    fn sync_file(&mut self, inode: usize) {
+        if self.broken == Some(Broken::TilesLate) {
+            self.late.files.push(inode); // unless it turns out to be no tile
+        } else {
+            self.inodes[inode].sync();
+        }
+    }
 }
 
-fn eio() -> io::Error {
-    io::Error::other("input/output error")
+fn put(names: &mut BTreeMap<String, Node>, name: &str, node: Option<Node>, from: Option<&str>) {
+    if let Some(from) = from {
+        names.remove(from);
+    }
+    match node {
+        Some(node) => names.insert(name.to_owned(), node),
+        None => names.remove(name),
+    };
 }
 
 /// Runs `change` unless the operation fails without effect.
@@ -158,16 +259,12 @@ impl Simulator {
     /// A second disk with what this one shows now.
     pub fn copy(&self) -> Self {
         let state = self.lock();
-        let mut copy = State {
-            inodes: state.inodes.clone(),
+        let copy = State {
+            inodes: state.inodes.iter().map(Inode::shown).collect(),
             names: state.names.clone(),
             durable_names: state.names.clone(),
             ..State::default()
         };
-        for inode in &mut copy.inodes {
-            inode.durable.clone_from(&inode.current);
-            inode.unsynced.clear();
-        }
         Self {
             state: Arc::new(Mutex::new(copy)),
         }
@@ -181,32 +278,86 @@ impl Simulator {
         self.lock().operations
     }
 
+    /// The syncs that the engine has asked for so far.
+    pub fn synced(&self) -> BTreeSet<Sync> {
+        self.lock().synced.clone()
+    }
+
     /// The power goes after so many more operations.
     pub fn power_for(&self, operations: u64) {
         let mut state = self.lock();
         state.power_until = Some(state.operations + operations);
     }
 
+    /// The power goes right after so many more files of the ledger's own folder have their names,
+    /// before anything can make those durable.
+    pub fn power_for_names(&self, names: u64) {
+        self.lock().renames_left = Some(names);
+    }
+
     pub fn is_off(&self) -> bool {
         self.lock().powered().is_err()
     }
 
-    /// The given operation from now fails once, with or without its effect.
-    pub fn fail(&self, operation: u64, persisted: bool) {
+    /// The process died, the machine did not: a new one finds everything as it was written.
+    pub fn restart(&self) {
         let mut state = self.lock();
-        state.fault = Some((state.operations + operation, persisted));
+        state.power_until = None;
+        state.renames_left = None;
+    }
+
+    /// The `nth` operation from now fails, whatever it is, with or without its effect.
+    pub fn fail_at(&self, nth: u64, persisted: bool) {
+        let mut state = self.lock();
+        let nth = nth + state.operations;
+        let what = ANY.to_owned();
+        state.fault = Some(Fault {
+            what,
+            nth,
+            persisted,
+        });
+    }
+
+    /// The `nth` operation from now that is `what` fails, with or without its effect.
+    pub fn fail(&self, what: &str, nth: u64, persisted: bool) {
+        let mut state = self.lock();
+        let nth = nth + state.done.get(what).copied().unwrap_or(0);
+        let what = what.to_owned();
+        state.fault = Some(Fault {
+            what,
+            nth,
+            persisted,
+        });
+    }
+
+    /// How many operations of each kind there were, as `write tile`.
+    pub fn done(&self) -> BTreeMap<String, u64> {
+        self.lock().done.clone()
+    }
+
+    /// After so many more operations nothing may be made or grow.
+    pub fn fill_up_after(&self, operations: u64) {
+        let mut state = self.lock();
+        state.full_from = Some(state.operations + operations + 1);
+    }
+
+    /// There is space again.
+    pub fn make_space(&self) {
+        self.lock().full_from = None;
     }
 
     /// What is left when the power comes back.
     pub fn cut(&self, dice: &mut Dice) -> Self {
         let state = self.lock();
         let mut names = state.durable_names.clone();
-        for (name, node) in &state.pending {
+        for change in &state.pending {
             if dice.roll(2) == 0 {
-                match node {
-                    Some(node) => names.insert(name.clone(), node.clone()),
-                    None => names.remove(name),
-                };
+                put(
+                    &mut names,
+                    &change.name,
+                    change.node,
+                    change.from.as_deref(),
+                );
             }
         }
         let folders = names.clone();
@@ -220,220 +371,25 @@ impl Simulator {
             }
             true
         });
-        let inodes = state
-            .inodes
-            .iter()
-            .map(|inode| {
-                let content = survive(inode, dice);
-                Inode {
-                    durable: content.clone(),
-                    current: content,
-                    unsynced: Vec::new(),
-                }
-            })
-            .collect();
+        let mut inodes = Vec::new();
+        for node in names.values_mut() {
+            if let Node::File(inode) = node {
+                inodes.push(state.inodes[*inode].survivor(dice));
+                *inode = inodes.len() - 1;
+            }
+        }
         let after = State {
             inodes,
             durable_names: names.clone(),
             names,
+            row: state.durable_row.clone(),
+            durable_row: state.durable_row.clone(),
             broken: state.broken,
+            synced: state.synced.clone(),
             ..State::default()
         };
         Self {
             state: Arc::new(Mutex::new(after)),
         }
-    }
-}
-
-fn survive(inode: &Inode, dice: &mut Dice) -> Vec<u8> {
-    let mut content = inode.durable.clone();
-    for (offset, bytes) in &inode.unsynced {
-        if dice.roll(2) == 0 {
-            let end = content.len().max(offset + bytes.len());
-            content.resize(end, 0); // grown, whatever became of the content
-        }
-        match dice.roll(4) {
-            0 => {}
-            1 => write_into(&mut content, *offset, bytes),
-            2 => {
-                let kept = usize::try_from(dice.roll(bytes.len() as u64 + 1)).unwrap();
-                write_into(&mut content, *offset, &bytes[..kept]);
-            }
-            _ => {
-                let grain = if bytes.len() <= 4096 { 1 } else { 512 };
-                for (n, chunk) in bytes.chunks(grain).enumerate() {
-                    if dice.roll(2) == 0 {
-                        write_into(&mut content, offset + n * grain, chunk);
-                    }
-                }
-            }
-        }
-    }
-    content
-}
-
-struct Handle {
-    disk: Simulator,
-    inode: usize,
-    name: String,
-}
-
-impl DiskFile for Handle {
-    fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
-        let offset = usize::try_from(offset).unwrap();
-        let mut state = self.disk.lock();
-        let effect = state.operation()?;
-        let inode = &mut state.inodes[self.inode];
-        apply(&effect, || {
-            write_into(&mut inode.current, offset, bytes);
-            inode.unsynced.push((offset, bytes.to_vec()));
-        })
-    }
-
-    fn sync(&self) -> io::Result<()> {
-        let mut state = self.disk.lock();
-        let effect = state.operation()?;
-        let broken = match state.broken {
-            Some(Broken::SegmentSync) => self.name.starts_with("wal/"),
-            Some(Broken::StagedSync) => !self.name.starts_with("wal/"),
-            _ => false,
-        };
-        if broken {
-            return Ok(());
-        }
-        let inode = &mut state.inodes[self.inode];
-        let unsynced = std::mem::take(&mut inode.unsynced);
-        apply(&effect, || inode.make_durable(unsynced))
-    }
-}
-
-impl Disk for Simulator {
-    fn read(&self, name: &str) -> io::Result<Vec<u8>> {
-        let state = self.lock();
-        state.powered()?;
-        Ok(state.inodes[state.inode(name)?].current.clone())
-    }
-
-    fn size(&self, name: &str) -> io::Result<u64> {
-        Ok(self.read(name)?.len() as u64)
-    }
-
-    fn list(&self, folder: &str) -> io::Result<Vec<String>> {
-        let state = self.lock();
-        state.powered()?;
-        let inside = state.names.keys().filter(|name| parent(name) == folder);
-        Ok(inside
-            .map(|name| name.rsplit('/').next().unwrap().to_owned())
-            .collect())
-    }
-
-    fn create(&self, name: &str) -> io::Result<Box<dyn DiskFile>> {
-        let mut state = self.lock();
-        if !parent(name).is_empty() && !state.names.contains_key(parent(name)) {
-            return Err(io::ErrorKind::NotFound.into());
-        }
-        let effect = state.operation()?;
-        let inode = state.inodes.len();
-        apply(&effect, || {
-            state.inodes.push(Inode::default());
-            state.rename_node(name, Some(Node::File(inode)));
-        })?;
-        Ok(Box::new(Handle {
-            disk: self.clone(),
-            inode,
-            name: name.to_owned(),
-        }))
-    }
-
-    fn open(&self, name: &str) -> io::Result<Box<dyn DiskFile>> {
-        let state = self.lock();
-        state.powered()?;
-        let inode = state.inode(name)?;
-        Ok(Box::new(Handle {
-            disk: self.clone(),
-            inode,
-            name: name.to_owned(),
-        }))
-    }
-
-    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
-        let mut state = self.lock();
-        let inode = state.inode(from)?;
-        let effect = state.operation()?;
-        apply(&effect, || {
-            state.rename_node(to, Some(Node::File(inode)));
-            state.rename_node(from, None);
-        })
-    }
-
-    fn remove(&self, name: &str) -> io::Result<()> {
-        let mut state = self.lock();
-        let effect = state.operation()?;
-        let inside = format!("{name}/");
-        let gone: Vec<String> = state
-            .names
-            .keys()
-            .filter(|other| *other == name || other.starts_with(&inside))
-            .cloned()
-            .collect();
-        apply(&effect, || {
-            gone.iter().for_each(|name| state.rename_node(name, None))
-        })
-    }
-
-    fn make_folder(&self, name: &str) -> io::Result<()> {
-        let mut state = self.lock();
-        let effect = state.operation()?;
-        if state.names.contains_key(name) {
-            return Ok(());
-        }
-        apply(&effect, || state.rename_node(name, Some(Node::Folder)))
-    }
-
-    /// Of what is allowed, the least: the files that are being put in place.
-    fn sync_everything(&self) -> io::Result<()> {
-        let mut state = self.lock();
-        let effect = state.operation()?;
-        if state.broken == Some(Broken::BulkSync) {
-            return Ok(());
-        }
-        let put: Vec<usize> = state
-            .names
-            .iter()
-            .filter_map(|(name, node)| match node {
-                Node::File(inode) if !name.starts_with("wal/") => Some(*inode),
-                _ => None,
-            })
-            .collect();
-        for inode in put {
-            let inode = &mut state.inodes[inode];
-            let unsynced = std::mem::take(&mut inode.unsynced);
-            drop(apply(&effect, || inode.make_durable(unsynced)));
-        }
-        apply(&effect, || ())
-    }
-
-    fn sync_folder(&self, name: &str) -> io::Result<()> {
-        let mut state = self.lock();
-        let effect = state.operation()?;
-        let broken = match state.broken {
-            Some(Broken::RootFolderSync) => name.is_empty(),
-            Some(Broken::TileFolderSync) => name.starts_with("tile"),
-            _ => false,
-        };
-        if broken {
-            return Ok(());
-        }
-        // Unlike content, names stay in the journal's hands when syncing them fails.
-        apply(&effect, || {
-            let pending = std::mem::take(&mut state.pending);
-            for (other, node) in pending {
-                match node {
-                    _ if parent(&other) != name => state.pending.push((other, node)),
-                    Some(node) => drop(state.durable_names.insert(other, node)),
-                    None => drop(state.durable_names.remove(&other)),
-                }
-            }
-        })
     }
 }

@@ -1,6 +1,6 @@
-//! Every byte of a small ledger, flipped.
+//! Every bit of a small ledger, flipped.
 
-use crate::support::{fill, open, outside_verifier, signer};
+use crate::support::{counted, fill, open, outside_verifier, signer, slice};
 use burgess_ledger::verify::{self, Flaw};
 use std::collections::BTreeMap;
 use std::io;
@@ -53,35 +53,73 @@ fn log_of(size: u64) -> (tempfile::TempDir, Files) {
     (folder, files)
 }
 
-/// The files that the checkpoint needs: only the newest partial tiles are left in these logs.
-fn flip_every_byte(files: &Files, step: usize) {
+/// Flips bits, one at a time, of all files that the checkpoint needs: only the newest partial tiles
+/// are left in these logs. Of the bits of a bundle every `step`th.
+fn flip_bits(files: &Files, step: usize) -> u64 {
+    let mut flipped = 0;
     for (name, bytes) in files {
-        for at in (0..bytes.len()).step_by(step) {
-            let mask = 1 << (at % 8);
-            let mut changed = files.clone();
+        let step = if name.contains("entries") { step } else { 1 };
+        let mut changed = files.clone();
+        for bit in (0..8 * bytes.len()).step_by(step) {
+            let (at, mask) = (bit / 8, 1 << (bit % 8));
             changed.get_mut(name).unwrap()[at] ^= mask;
             let flaw = check(&changed).expect_err(&format!("{name} byte {at} mask {mask}"));
-            let culprit = &flaw.file;
-            assert_eq!(culprit, name, "byte {at} mask {mask}: {flaw}");
+            assert_eq!(&flaw.file, name, "byte {at} mask {mask}: {flaw}");
+            changed.get_mut(name).unwrap()[at] ^= mask;
+            flipped += 1;
         }
     }
+    flipped
 }
 
 // R124
 #[test]
-fn flipping_any_byte_of_a_small_ledger_is_found_and_the_file_named() {
-    for size in [1, 6] {
-        let (_folder, files) = log_of(size);
-        flip_every_byte(&files, 1);
-    }
+fn flipping_any_bit_of_a_small_ledger_is_found_and_the_file_named() {
+    let flipped: u64 = [1, 6]
+        .map(|size| flip_bits(&log_of(size).1, 1))
+        .iter()
+        .sum();
+    counted("bits", flipped);
 }
 
 // R124
 #[test]
-fn flipping_bytes_of_a_ledger_with_two_levels_is_found_and_the_file_named() {
+fn flipping_bits_of_a_ledger_with_two_levels_is_found_and_the_file_named() {
     let (_folder, files) = log_of(259);
     assert!(files.contains_key("tile/1/000.p/1") && files.contains_key("tile/0/001.p/3"));
-    flip_every_byte(&files, 401);
+    // The short form takes every 211th bit of the bundles.
+    let step = usize::try_from(slice("bits_apart", 0..211).end).unwrap();
+    counted("bits", flip_bits(&files, step));
+}
+
+// R124
+#[test]
+fn flipping_bits_of_a_side_file_breaks_no_proof_and_reading_it_never_panics() {
+    let folder = tempfile::tempdir().unwrap();
+    fill(&open(folder.path()), 300);
+    let (side, other) = (
+        folder.path().join("side/000"),
+        folder.path().join("side/001"),
+    );
+    let right = std::fs::read(&side).unwrap();
+    let vkey = signer().vkey();
+    let mut damaged = 0;
+    for bit in (0..8 * right.len()).step_by(501) {
+        let mut changed = right.clone();
+        changed[bit / 8] ^= 1 << (bit % 8);
+        std::fs::write(&side, &changed).unwrap();
+        assert_eq!(check(&published(folder.path())), Ok(300));
+        let ledger = open(folder.path());
+        ledger.tlog_proof(7).unwrap();
+        damaged += u64::from(ledger.side(7).is_err());
+        assert!(ledger.side(299).is_ok(), "the other file is whole");
+    }
+    assert!(damaged > 0, "no flip was seen as damage");
+    if let Some(verifier) = outside_verifier() {
+        std::fs::remove_file(&side).unwrap();
+        std::fs::write(&other, b"nonsense").unwrap();
+        verifier.accepts(folder.path(), &vkey).unwrap();
+    }
 }
 
 // R124
@@ -173,7 +211,7 @@ fn a_ledger_rewritten_and_signed_anew_is_found_with_an_older_checkpoint() {
 
 // R124
 #[test]
-fn the_outside_verifier_refuses_flipped_bytes_too() {
+fn the_outside_verifier_refuses_flipped_bits_too() {
     let Some(verifier) = outside_verifier() else {
         return;
     };
@@ -181,9 +219,9 @@ fn the_outside_verifier_refuses_flipped_bytes_too() {
     let vkey = signer().vkey();
     verifier.accepts(folder.path(), &vkey).unwrap();
     for (name, bytes) in &files {
-        for at in [0, bytes.len() / 3, bytes.len() - 1] {
+        for (at, mask) in [(0, 1), (bytes.len() / 3, 64), (bytes.len() - 1, 8)] {
             let mut changed = bytes.clone();
-            changed[at] ^= 1;
+            changed[at] ^= mask;
             std::fs::write(folder.path().join(name), &changed).unwrap();
             assert!(
                 verifier.accepts(folder.path(), &vkey).is_err(),

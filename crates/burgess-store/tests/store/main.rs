@@ -3,6 +3,7 @@
 mod conformance;
 mod crash;
 mod fixture;
+mod keeping;
 mod locks;
 mod replay;
 mod secrets;

@@ -3,11 +3,7 @@
 //! A spreadsheet runs what begins with `=`, `+`, `-` or `@`, and anybody can put such a value into
 //! an event; those get an apostrophe in front (OWASP, CSV injection). JSON lines are exact.
 
-use std::io::Write;
-
-use crate::Trail;
-use crate::error::TrailError;
-use crate::search::{PAGE_MAX, Query, Row};
+use crate::search::Row;
 
 /// The columns, in order.
 pub const HEADER: [&str; 26] = [
@@ -39,40 +35,14 @@ pub const HEADER: [&str; 26] = [
     "next_state",
 ];
 
-/// The rows as a table with its header.
-pub fn write(rows: &[Row]) -> String {
-    let mut out = line(HEADER.iter().map(|name| (*name).to_owned()));
-    for row in rows {
-        out.push_str(&line(fields(row).into_iter()));
-    }
-    out
+/// The header.
+pub fn head() -> String {
+    line(HEADER.iter().map(|name| (*name).to_owned()))
 }
 
-/// Writes all events that `query` asks for and answers how many. Its position and limit are
-/// ignored.
-pub async fn all(
-    trail: &Trail,
-    query: &Query,
-    out: &mut (impl Write + Send),
-) -> Result<u64, TrailError> {
-    out.write_all(line(HEADER.iter().map(|name| (*name).to_owned())).as_bytes())?;
-    let mut query = Query {
-        after: None,
-        limit: PAGE_MAX,
-        ..query.clone()
-    };
-    let mut rows = 0u64;
-    loop {
-        let page = trail.search(&query).await?;
-        for row in &page.rows {
-            out.write_all(line(fields(row).into_iter()).as_bytes())?;
-            rows = rows.saturating_add(1);
-        }
-        match page.next {
-            None => return Ok(rows),
-            next => query.after = next,
-        }
-    }
+/// One event.
+pub fn row(row: &Row) -> String {
+    line(fields(row).into_iter())
 }
 
 fn fields(row: &Row) -> [String; 26] {

@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use burgess_core::audit::{Event, Outcome, replay};
 use burgess_core::time::{Span, Timestamp};
-use burgess_trail::{DEFINITIONS, Opened};
+use burgess_trail::DEFINITIONS;
 
 use crate::fixture::*;
 
-fn events(entries: &[Opened]) -> impl Iterator<Item = &Event> {
+fn events(entries: &[Told]) -> impl Iterator<Item = &Event> {
     entries.iter().map(|it| &it.event)
 }
 
@@ -22,7 +22,7 @@ fn published(id: &str) {
 }
 
 /// The last state of each app, by the core's own replay.
-fn states(entries: &[Opened]) -> BTreeMap<String, String> {
+fn states(entries: &[Told]) -> BTreeMap<String, String> {
     let replayed = replay(events(entries));
     let apps = replayed
         .states
@@ -191,7 +191,7 @@ async fn a_trail_is_complete_when_it_is_gapless_and_every_intent_has_an_outcome(
         let mut kept = entries.clone();
         let gone = kept.remove(missing);
         for (index, entry) in (0u64..).zip(&mut kept) {
-            entry.index = index;
+            entry.opened.index = index;
         }
         let (_dir, trail) = filled(&kept).await;
         let figure = trail.complete_trails().await.unwrap();
@@ -205,7 +205,7 @@ async fn a_trail_is_complete_when_it_is_gapless_and_every_intent_has_an_outcome(
         );
         let last_of_app = !kept
             .iter()
-            .any(|it| it.event.app_id == gone.event.app_id && it.sequence > gone.sequence);
+            .any(|it| it.event.app_id == gone.event.app_id && it.sequence() > gone.sequence());
         let intent_stays =
             !gone.event.event_id.as_str().ends_with("_intent") && gone.event.actor_role == "app";
         if !last_of_app || intent_stays {
@@ -218,16 +218,30 @@ async fn a_trail_is_complete_when_it_is_gapless_and_every_intent_has_an_outcome(
     }
 }
 
+// R135
+#[tokio::test]
+async fn intents_are_counted_by_source_and_app() {
+    let entries = trail();
+    let (_dir, trail) = filled(&entries).await;
+    let mut expected: BTreeMap<String, u64> = BTreeMap::new();
+    for event in events(&entries).filter(|it| it.event_id.as_str().ends_with("_intent")) {
+        *expected.entry(event.app_id.to_string()).or_default() += 1;
+    }
+    assert_eq!(expected.values().sum::<u64>(), 51);
+    assert_eq!(trail.intents("console").await.unwrap(), expected);
+    assert!(trail.intents("gateway").await.unwrap().is_empty());
+}
+
 /// Completeness by reading, one event after another.
-fn by_hand(entries: &[Opened]) -> BTreeMap<String, bool> {
+fn by_hand(entries: &[Told]) -> BTreeMap<String, bool> {
     let ids: BTreeSet<&str> = events(entries).map(|it| it.event_id.as_str()).collect();
     let mut next: BTreeMap<String, u64> = BTreeMap::new();
     let mut complete = BTreeMap::new();
     for entry in entries {
         let app = entry.event.app_id.to_string();
         let expected = next.entry(app.clone()).or_insert(1);
-        let in_order = entry.sequence == *expected;
-        *expected = entry.sequence + 1;
+        let in_order = entry.sequence() == *expected;
+        *expected = entry.sequence() + 1;
         let id = entry.event.event_id.as_str();
         let answered = id
             .strip_suffix("_intent")

@@ -5,7 +5,7 @@ use burgess_core::data::Classification;
 use burgess_core::digest::Digest;
 use burgess_core::id::{AppId, ApprovalId, EventId};
 use burgess_core::time::{Span, Timestamp};
-use burgess_trail::{Opened, Trail};
+use burgess_trail::{Blind, Facts, Indexed, Opened, Token, Trail, Word, WordTokens, parts};
 
 pub const START: Timestamp = Timestamp::from_seconds(1_767_225_600); // 2026-01-01T00:00:00Z
 pub const SHARD: &str = "demo/acme";
@@ -187,8 +187,26 @@ fn life(n: u32, name: &str, score: u8, weeks: i64, end: &str) -> Vec<Event> {
     events
 }
 
+/// One event and what the index is handed of it.
+#[derive(Clone, Debug)]
+pub struct Told {
+    pub event: Event,
+    pub opened: Opened,
+}
+
+impl Told {
+    /// The index's own part.
+    pub fn indexed(&mut self) -> &mut Indexed {
+        self.opened.event.as_mut().unwrap()
+    }
+
+    pub fn sequence(&self) -> u64 {
+        self.opened.event.as_ref().unwrap().sequence
+    }
+}
+
 /// All events in the order of the ledger, numbered per app.
-pub fn trail() -> Vec<Opened> {
+pub fn trail() -> Vec<Told> {
     let lives = [
         life(1, "quoting", 60, 9, "sandbox"),
         life(2, "invoices", 30, 5, "production"),
@@ -199,27 +217,67 @@ pub fn trail() -> Vec<Opened> {
     number(events)
 }
 
-pub fn number(events: Vec<Event>) -> Vec<Opened> {
+pub fn number(events: Vec<Event>) -> Vec<Told> {
     let mut sequences = std::collections::BTreeMap::new();
     (0u64..)
         .zip(events)
         .map(|(index, event)| {
             let sequence = sequences.entry(event.app_id.to_string()).or_insert(0u64);
             *sequence += 1;
-            Opened {
+            let opened = Opened {
                 shard: SHARD.to_owned(),
                 index,
                 leaf_hash: *Digest::of(event.event_id.as_str().as_bytes()).as_bytes(),
-                sequence: *sequence,
-                event,
-            }
+                event: Some(Indexed {
+                    sequence: *sequence,
+                    facts: Facts::of(&event),
+                    blind: blind(&event),
+                }),
+            };
+            Told { event, opened }
         })
         .collect()
 }
 
-pub async fn filled(entries: &[Opened]) -> (tempfile::TempDir, Trail) {
+pub fn opened(told: &[Told]) -> Vec<Opened> {
+    told.iter().map(|it| it.opened.clone()).collect()
+}
+
+/// As the binary makes them, with a digest in place of a keyed one.
+pub fn token(field: &str, value: &str) -> Token {
+    let digest = Digest::of_parts(&[field.as_bytes(), b"\n", value.to_lowercase().as_bytes()]);
+    Token::from_bytes(digest.as_bytes()[..8].try_into().unwrap())
+}
+
+fn blind(event: &Event) -> Blind {
+    let words = |text: &str| parts(text).map(|it| token("word", &it)).collect::<Vec<_>>();
+    let mut actor_words = words(&event.actor_id);
+    actor_words.extend(event.user_agent.iter().flat_map(|it| words(it)));
+    actor_words.extend(event.ip_address.iter().map(|it| token("word", it)));
+    Blind {
+        actor: Some(token("actor", &event.actor_id)),
+        actor_words,
+        resource: Some(token("resource", &event.resource_id)),
+        resource_words: words(&event.resource_id),
+    }
+}
+
+/// What somebody who may look into personal fields typed.
+pub fn typed(text: &str) -> Vec<Word> {
+    let tokens = |word: Word| Word {
+        blind: Some(WordTokens {
+            actor: token("actor", &word.typed),
+            resource: token("resource", &word.typed),
+            word: token("word", &word.typed),
+        }),
+        ..word
+    };
+    Word::open(text).into_iter().map(tokens).collect()
+}
+
+pub async fn filled(told: &[Told]) -> (tempfile::TempDir, Trail) {
     let dir = tempfile::tempdir().unwrap();
     let trail = Trail::open(&dir.path().join("trail.db")).await.unwrap();
-    trail.apply(entries).await.unwrap();
+    trail.apply(&opened(told)).await.unwrap();
     (dir, trail)
 }

@@ -2,5 +2,7 @@
 
 mod figures;
 mod fixture;
+mod forget;
 mod rebuild;
 mod search;
+mod size;

@@ -4,28 +4,28 @@ use burgess_core::audit::Outcome;
 use burgess_core::digest::Digest;
 use burgess_core::id::ApprovalId;
 use burgess_core::time::Span;
-use burgess_trail::{Opened, Query, Trail, export};
+use burgess_trail::{Cursor, Hit, Order, Query, Trail, Word, export};
 
 use crate::fixture::*;
 
-/// The event ids that a search finds, over all its pages.
-async fn found(trail: &Trail, query: Query) -> Vec<String> {
+/// The indices that a search finds, over all its pages.
+async fn found(trail: &Trail, query: Query) -> Vec<u64> {
     let mut query = Query { limit: 7, ..query };
-    let mut ids = Vec::new();
+    let mut indices = Vec::new();
     loop {
         let page = trail.search(&query).await.unwrap();
-        ids.extend(page.rows.iter().map(|row| row.event.event_id.to_string()));
+        indices.extend(page.hits.iter().map(|hit| hit.index));
         match page.next {
-            None => return ids,
+            None => return indices,
             next => query.after = next,
         }
     }
 }
 
-/// The ids of the events that `holds` picks, the newest first.
-fn read(entries: &[Opened], holds: impl Fn(&burgess_core::audit::Event) -> bool) -> Vec<String> {
+/// The indices of the events that `holds` picks, the newest first.
+fn read(entries: &[Told], holds: impl Fn(&burgess_core::audit::Event) -> bool) -> Vec<u64> {
     let picked = entries.iter().rev().filter(|it| holds(&it.event));
-    picked.map(|it| it.event.event_id.to_string()).collect()
+    picked.map(|it| it.opened.index).collect()
 }
 
 // R125
@@ -46,7 +46,7 @@ async fn forensics_find_by_actor_app_resource_time_and_approval() {
     let actor = "crd_quoting";
     check(
         Query {
-            actor: Some(actor.to_owned()),
+            actor: Some(token("actor", actor)),
             ..all()
         },
         &|it| it.actor_id == actor,
@@ -64,7 +64,7 @@ async fn forensics_find_by_actor_app_resource_time_and_approval() {
     let resource = "customers-2";
     check(
         Query {
-            resource: Some(resource.to_owned()),
+            resource: Some(token("resource", resource)),
             ..all()
         },
         &|it| it.resource_id == resource,
@@ -84,6 +84,7 @@ async fn forensics_find_by_actor_app_resource_time_and_approval() {
     check(
         Query {
             approval: Some(approval.to_string()),
+            approval_token: Some(token("resource", approval.as_str())),
             ..all()
         },
         &|it| it.approval_id.as_ref() == Some(&approval) || it.resource_id == approval.as_str(),
@@ -103,7 +104,7 @@ async fn all_conditions_of_a_search_must_hold() {
         environment: Some("sandbox".to_owned()),
         error_code: Some("DLP_BLOCK_PII".to_owned()),
         resource_type: Some("customer_record".to_owned()),
-        text: Some("n8n custom".to_owned()),
+        words: typed("n8n custom"),
         ..Query::default()
     };
     let expected = read(&entries, |it| {
@@ -119,60 +120,63 @@ async fn all_conditions_of_a_search_must_hold() {
 }
 
 #[tokio::test]
-async fn every_row_says_where_its_proof_begins() {
+async fn every_hit_says_where_its_proof_begins() {
     let entries = trail();
     let (_dir, trail) = filled(&entries).await;
-    let page = trail
-        .search(&Query {
-            limit: 1000,
-            ..Query::default()
-        })
-        .await
-        .unwrap();
-    assert_eq!(page.rows.len(), entries.len());
-    for (row, entry) in page.rows.iter().rev().zip(&entries) {
+    let query = Query {
+        order: Order::Oldest,
+        ..Query::default()
+    };
+    let page = trail.search(&query).await.unwrap();
+    assert_eq!(page.hits.len(), entries.len());
+    for (hit, entry) in page.hits.iter().zip(&entries) {
         assert_eq!(
-            (row.shard.as_str(), row.index, row.sequence),
-            (SHARD, entry.index, entry.sequence)
+            (hit.shard.as_str(), hit.index, hit.sequence),
+            (SHARD, entry.opened.index, entry.sequence())
         );
-        assert_eq!(row.leaf_hash, Digest::from_bytes(entry.leaf_hash));
-        assert_eq!(row.event, entry.event);
+        assert_eq!(hit.leaf_hash, Digest::from_bytes(entry.opened.leaf_hash));
     }
-    let row = trail.entry(SHARD, 7).await.unwrap().unwrap();
-    assert_eq!(row.event, entries[7].event);
+    let hit = trail.entry(SHARD, 7).await.unwrap().unwrap();
+    assert_eq!(hit, page.hits[7]);
     assert_eq!(trail.entry("elsewhere", 7).await.unwrap(), None);
-    assert_eq!(
-        trail
-            .by_id(entries[7].event.event_id.as_str())
-            .await
-            .unwrap(),
-        Some(row)
-    );
+    for entry in &entries {
+        let id = entry.event.event_id.as_str();
+        let hit = trail.by_id(id).await.unwrap().unwrap();
+        assert_eq!(hit.index, entry.opened.index, "{id}");
+    }
     assert_eq!(trail.by_id("evt_none").await.unwrap(), None);
+    assert_eq!(trail.by_id("no id").await.unwrap(), None);
 }
 
+// R125
 #[tokio::test]
-async fn words_are_found_wherever_they_stand_and_by_their_beginning() {
+async fn open_words_are_found_by_their_beginning_and_personal_ones_whole() {
     let entries = trail();
     let (_dir, trail) = filled(&entries).await;
-    let text = async |text: &str| {
-        found(
-            &trail,
-            Query {
-                text: Some(text.to_owned()),
-                ..Query::default()
-            },
-        )
-        .await
-        .len()
+    let count = async |words: Vec<Word>| {
+        let query = Query {
+            words,
+            ..Query::default()
+        };
+        found(&trail, query).await.len()
     };
-    assert_eq!(text("priya@example.com").await, 3);
-    assert_eq!(text("PRIYA").await, 3);
-    assert_eq!(text("UPSTREAM_TIME").await, 17);
-    assert_eq!(text("UPSTREAM_TIMEOUT quoting").await, 9);
-    assert_eq!(text("nowhere").await, 0);
-    assert_eq!(text("").await, entries.len());
-    assert_eq!(text("***").await, 0);
+    assert_eq!(count(typed("priya@example.com")).await, 3);
+    assert_eq!(count(typed("PRIYA")).await, 3);
+    assert_eq!(count(typed("priy")).await, 0, "a token has no beginning");
+    assert_eq!(count(typed("UPSTREAM_TIME")).await, 17);
+    assert_eq!(count(typed("UPSTREAM_TIMEOUT quoting")).await, 9);
+    assert_eq!(count(typed("customers-2 n8n")).await, 18);
+    assert_eq!(
+        count(typed("evt_quoting_call_4_1")).await,
+        2,
+        "with its intent"
+    );
+    assert_eq!(count(typed("nowhere")).await, 0);
+    assert_eq!(count(typed("")).await, entries.len());
+    assert_eq!(count(Word::open("***")).await, 0);
+    // Whoever has no tokens finds open words alone.
+    assert_eq!(count(Word::open("PRIYA")).await, 0);
+    assert_eq!(count(Word::open("UPSTREAM_TIMEOUT quoting")).await, 9);
 }
 
 #[tokio::test]
@@ -209,19 +213,21 @@ async fn hostile_text_never_errs() {
         "x\u{200b}y",
     ];
     for text in hostile {
-        let query = Query {
-            text: Some(text.to_owned()),
-            ..Query::default()
-        };
-        let page = trail.search(&query).await;
-        assert!(page.is_ok(), "`{text}`: {page:?}");
-        assert!(trail.count(&query).await.is_ok());
+        for words in [typed(text), Word::open(text)] {
+            let query = Query {
+                words,
+                ..Query::default()
+            };
+            let page = trail.search(&query).await;
+            assert!(page.is_ok(), "`{text}`: {page:?}");
+            assert!(trail.count(&query).await.is_ok());
+        }
     }
     let long = "a ".repeat(100_000) + &"b".repeat(100_000);
     assert!(
         trail
             .search(&Query {
-                text: Some(long),
+                words: typed(&long),
                 ..Query::default()
             })
             .await
@@ -242,103 +248,60 @@ async fn a_page_goes_on_where_the_one_before_ended() {
         .await
         .unwrap();
     let newest = entries.len() as u64 - 1;
-    assert_eq!(
-        page.rows.iter().map(|row| row.index).collect::<Vec<_>>(),
-        [newest, newest - 1, newest - 2]
-    );
-    assert_eq!(page.next, Some(newest - 2));
-    let last = trail
-        .search(&Query {
-            after: Some(2),
+    let indices = |hits: &[Hit]| hits.iter().map(|hit| hit.index).collect::<Vec<_>>();
+    assert_eq!(indices(&page.hits), [newest, newest - 1, newest - 2]);
+    let next = page.next.unwrap();
+    assert_eq!(Cursor::parse(&next.to_string()), Some(next));
+    assert_eq!(next, page.hits[2].cursor);
+    let asked = async |cursor: &str, order| {
+        let query = Query {
+            after: Some(Cursor::parse(cursor).unwrap()),
             limit: 3,
+            order,
             ..Query::default()
-        })
-        .await
-        .unwrap();
-    assert_eq!(
-        last.rows.iter().map(|row| row.index).collect::<Vec<_>>(),
-        [1, 0]
-    );
-    assert_eq!(last.next, None);
-    let beyond = Query {
-        after: Some(u64::MAX),
-        limit: 1,
-        ..Query::default()
+        };
+        trail.search(&query).await.unwrap()
     };
-    assert_eq!(trail.search(&beyond).await.unwrap().rows[0].index, newest);
+    let last = asked("1.2", Order::Newest).await;
+    assert_eq!((indices(&last.hits), last.next), (vec![1, 0], None));
+    assert_eq!(indices(&asked("1.2", Order::Oldest).await.hits), [3, 4, 5]);
+    // Beyond what there is: everything the one way, nothing the other.
+    let beyond = format!("1.{}", u64::MAX);
+    assert_eq!(asked(&beyond, Order::Newest).await.hits[0].index, newest);
+    assert!(asked(&beyond, Order::Oldest).await.hits.is_empty());
+    for text in ["", "1", "1.", ".1", "a.b", "-1.0", "1.0.0"] {
+        assert_eq!(Cursor::parse(text), None, "`{text}`");
+    }
+    assert_eq!(trail.newest().await.unwrap(), Some(page.hits[0].cursor));
     let latest = entries.iter().map(|it| it.event.timestamp).max();
     assert_eq!(trail.newest_time().await.unwrap(), latest);
 }
 
 #[tokio::test]
-async fn neighbours_are_near_in_time_or_under_the_same_approval() {
+async fn a_row_is_written_in_every_format_with_the_place_of_its_proof() {
     let entries = trail();
     let (_dir, trail) = filled(&entries).await;
-    let event = trail
-        .by_id("evt_quoting_call_4_1")
-        .await
-        .unwrap()
-        .unwrap()
-        .event;
-    let around = trail.neighbours(&event, Span::minutes(5)).await.unwrap();
-    let ids: Vec<&str> = around
-        .same_app
-        .iter()
-        .map(|it| it.event.event_id.as_str())
-        .collect();
-    assert_eq!(
-        ids,
-        [
-            "evt_quoting_call_4_2",
-            "evt_quoting_call_4_2_intent",
-            "evt_quoting_call_4_1",
-            "evt_quoting_call_4_1_intent",
-            "evt_quoting_call_4_0",
-            "evt_quoting_call_4_0_intent",
-        ]
-    );
-    assert_eq!(around.same_actor, around.same_app);
-    let approval = event.approval_id.clone();
-    let expected = read(&entries, |it| it.approval_id == approval);
-    assert_eq!(around.same_approval.len(), expected.len());
-}
-
-#[tokio::test]
-async fn exports_hold_the_whole_filtered_set() {
-    let entries = trail();
-    let (_dir, trail) = filled(&entries).await;
-    let query = Query {
-        app: Some(app("invoices").to_string()),
-        limit: 2,
-        ..Query::default()
-    };
-    let expected = read(&entries, |it| it.app_id == app("invoices"));
-    let mut lines = Vec::new();
-    assert_eq!(
-        export::jsonl::all(&trail, &query, &mut lines)
-            .await
-            .unwrap(),
-        expected.len() as u64
-    );
-    let text = String::from_utf8(lines).unwrap();
-    let ids: Vec<String> = text
-        .lines()
-        .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap())
-        .map(|value| value["event"]["event_id"].as_str().unwrap().to_owned())
-        .collect();
-    assert_eq!(ids, expected);
-    let mut table = Vec::new();
-    assert_eq!(
-        export::csv::all(&trail, &query, &mut table).await.unwrap(),
-        expected.len() as u64
-    );
-    let text = String::from_utf8(table).unwrap();
-    let page = trail.search(&Query { limit: 0, ..query }).await.unwrap();
-    assert_eq!(export::csv::write(&page.rows), text);
-    let rows: Vec<&str> = text.trim_end().split("\r\n").collect();
-    assert_eq!(rows.len(), expected.len() + 1);
-    for (row, id) in rows[1..].iter().zip(&expected) {
-        assert_eq!(row.matches("\",\"").count(), export::csv::HEADER.len() - 1);
-        assert!(row.contains(&format!("\"{id}\"")));
+    let hit = trail.entry(SHARD, 40).await.unwrap().unwrap();
+    let row = hit.row(entries[40].event.clone());
+    for format in export::Format::ALL {
+        assert_eq!(export::Format::parse(format.as_str()), Some(format));
+        let text = format.row(&row).unwrap();
+        for part in [
+            SHARD,
+            &row.leaf_hash.to_string(),
+            row.event.event_id.as_str(),
+        ] {
+            assert!(text.contains(part), "{format:?}: {text}");
+        }
     }
+    let line: serde_json::Value =
+        serde_json::from_str(&export::Format::Jsonl.row(&row).unwrap()).unwrap();
+    assert_eq!(line["event"]["event_id"], row.event.event_id.as_str());
+    assert_eq!(line["index"], 40);
+    let columns = export::csv::HEADER.len();
+    for line in [export::csv::head(), export::csv::row(&row)] {
+        assert_eq!(line.matches("\",\"").count(), columns - 1);
+        assert!(line.ends_with("\r\n"));
+    }
+    assert_eq!(export::Format::parse("xml"), None);
 }

@@ -259,10 +259,12 @@ pub fn doctor(place: &Place, format: Format) -> Outcome {
                     "add [[connector]] entries to burgess.toml",
                 );
             }
-            note(
-                "no witness cosigns the ledger: the operator could rewrite history".to_owned(),
-                "keep checkpoints elsewhere and verify with `--old`",
-            );
+            if config.witness_policy.is_none() {
+                note(
+                    "no witness cosigns the ledger: the operator could rewrite history".to_owned(),
+                    "run `burgess witness` on another machine and name it in a policy under [witness], or keep checkpoints elsewhere and verify with `--old`",
+                );
+            }
         }
     }
     match format {

@@ -74,7 +74,9 @@ pub fn run(verb: Verb) -> Outcome {
                 move |_| said.clone(),
             )
         }
-        Verb::Audit(AuditVerb::Verify { dir, key }) => trail::verify(&dir, &key),
+        Verb::Audit(AuditVerb::Verify { dir, key, policy }) => {
+            trail::verify(&dir, &key, policy.as_deref())
+        }
         Verb::Audit(verb) => trail::run(verb),
         _ => Err(Failure("this verb needs no server".to_owned())),
     }

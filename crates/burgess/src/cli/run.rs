@@ -64,6 +64,19 @@ fn dispatch(verb: Verb) -> Outcome {
             gateway,
         } => wait(crate::demo::run(data, listen, gateway)),
         Verb::Up { place } => wait(up(place)),
+        Verb::Witness {
+            state,
+            logs,
+            listen,
+            name,
+            key_file,
+        } => wait(crate::witness::run(crate::witness::Start {
+            state,
+            logs,
+            listen,
+            name,
+            key_file,
+        })),
         Verb::Invite {
             email,
             role,

@@ -51,6 +51,7 @@ pub async fn run(
             })
             .collect(),
         ledger_bytes_max: None,
+        witness_policy: None,
         demo: true,
         recovery: false,
     };

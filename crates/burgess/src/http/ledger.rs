@@ -19,16 +19,35 @@ pub fn router() -> Router<App> {
     Router::new()
         .route("/ledger/main/checkpoint", get(checkpoint))
         .route("/ledger/main/vkey", get(vkey))
+        .route("/ledger/main/vkeys", get(vkeys))
+        .route("/ledger/main/witnessed", get(witnessed))
         .route("/ledger/main/tile/{*path}", get(tile))
 }
 
 async fn checkpoint(State(server): State<App>) -> Response {
-    let note = server.ledger.checkpoint();
+    note(server.ledger.checkpoint().note.clone())
+}
+
+/// The newest checkpoint that a quorum of witnesses cosigned.
+async fn witnessed(State(server): State<App>) -> Result<Response, Problem> {
+    let witnessed = server.witnesses.standing(&server.ledger);
+    let (signed, _) =
+        witnessed.ok_or_else(|| Problem::not_found("witnessed checkpoint", "witnessed"))?;
+    Ok(note(signed.note.clone()))
+}
+
+fn note(text: String) -> Response {
     let headers = [
         (header::CONTENT_TYPE, "text/plain; charset=utf-8"),
         (header::CACHE_CONTROL, "no-cache"),
     ];
-    (headers, note.note.clone()).into_response()
+    (headers, text).into_response()
+}
+
+/// Every key that signs checkpoints, one a line.
+async fn vkeys(State(server): State<App>) -> String {
+    let keys = server.ledger.vkeys();
+    keys.iter().map(|key| format!("{key}\n")).collect()
 }
 
 async fn vkey(State(server): State<App>) -> String {
@@ -41,15 +60,6 @@ async fn tile(
     peer: Peer,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let plain = path.split('/').all(|part| {
-        !part.is_empty()
-            && part.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'.')
-            && part != "."
-            && part != ".."
-    });
-    if !plain {
-        return Err(Problem::not_found("tile", &path));
-    }
     let entries = path.starts_with("entries/");
     if entries {
         let caller = session::caller(&server, &headers, peer.0).await?;
@@ -69,9 +79,10 @@ async fn tile(
             now,
         )?;
     }
-    let file = server.config.ledger_folder().join("tile").join(&path);
-    let bytes = tokio::fs::read(&file)
+    let (ledger, name) = (server.ledger.clone(), format!("tile/{path}"));
+    let bytes = tokio::task::spawn_blocking(move || ledger.tile(&name))
         .await
+        .map_err(|e| Problem::internal(&e))?
         .map_err(|_| Problem::not_found("tile", &path))?;
     let cache = if entries {
         "private, no-store"

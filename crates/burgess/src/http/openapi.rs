@@ -175,7 +175,19 @@ pub const OPERATIONS: &[Operation] = &[
             ("owner", "string"),
         ],
     ),
-    get("/api/v1/events", "search the trail"),
+    get(
+        "/api/v1/events",
+        "search the trail, or export what is found",
+    ),
+    get(
+        "/api/v1/events/tail",
+        "follow the trail (server-sent events)",
+    ),
+    get("/api/v1/events/{id}/case", "a case export of an incident"),
+    get(
+        "/api/v1/trail/completeness",
+        "whether the trail of each app is complete",
+    ),
     Operation {
         method: "post",
         path: "/api/v1/events",

@@ -1,11 +1,15 @@
 //! The projection: from the ledger into the search index, in order, from its high-water mark.
+//!
+//! What the index gets of a personal value is a token under a key of ours, never the value.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
-use burgess_core::audit::Outcome;
+use burgess_core::audit::{Event, Outcome};
 use burgess_core::id::AppId;
-use burgess_gateway::journal::outcome_id;
-use burgess_trail::Opened;
+use burgess_gateway::journal::{JournalError, outcome_id};
+use burgess_ledger::ReadError;
+use burgess_trail::{Facts, Indexed, Opened};
 
 use crate::http::problem::Problem;
 use crate::server::Server;
@@ -19,41 +23,24 @@ const BATCH: u64 = 512;
 pub async fn project(server: &Server) -> Result<(), Problem> {
     let _turn = server.projecting.lock().await;
     let mut changed = false;
+    let shard = server.ledger.origin();
     loop {
         let from = server
             .trail
-            .high_water()
+            .high_water(shard)
             .await
             .map_err(|e| Problem::internal(&e))?;
         let to = server.ledger.size().min(from.saturating_add(BATCH));
         if from >= to {
             break;
         }
-        let mut opened = Vec::new();
-        for index in from..to {
-            let entry = server
-                .journal
-                .open(index)
-                .await
-                .map_err(|e| Problem::internal(&e))?;
-            let leaf = server
-                .ledger
-                .entry(index)
-                .map_err(|e| Problem::internal(&e))?;
-            opened.push(Opened {
-                shard: server.ledger.origin().to_owned(),
-                index,
-                leaf_hash: burgess_ledger::tree::leaf_hash(&leaf),
-                sequence: entry.sequence,
-                event: entry.event,
-            });
-        }
+        let (opened, events) = open(server, from..to).await?;
         server
             .trail
             .apply(&opened)
             .await
             .map_err(|e| Problem::internal(&e))?;
-        note_use(server, &opened).await?;
+        note_use(server, &events).await?;
         changed = true;
     }
     if changed {
@@ -62,10 +49,49 @@ pub async fn project(server: &Server) -> Result<(), Problem> {
     Ok(())
 }
 
+/// These entries as the index takes them, and their events.
+async fn open(server: &Server, range: Range<u64>) -> Result<(Vec<Opened>, Vec<Event>), Problem> {
+    let ledger = server.ledger.clone();
+    let read = {
+        let range = range.clone();
+        move || -> Result<Vec<_>, ReadError> {
+            range
+                .map(|index| Ok((ledger.entry(index)?, ledger.side(index)?)))
+                .collect()
+        }
+    };
+    let bytes = tokio::task::spawn_blocking(read)
+        .await
+        .map_err(|e| Problem::internal(&e))?
+        .map_err(|e| Problem::internal(&e))?;
+    let mut entries = Vec::with_capacity(bytes.len());
+    let mut events = Vec::with_capacity(bytes.len());
+    for (index, (leaf, side)) in range.zip(bytes) {
+        let entry = match server.journal.open_bytes(index, &leaf, &side).await {
+            Ok(entry) => Some(entry),
+            // A shard may begin with the checkpoint of the one before.
+            Err(JournalError::NotAnEvent { index: 0, .. }) => None,
+            Err(e) => return Err(Problem::internal(&e)),
+        };
+        entries.push(Opened {
+            shard: server.ledger.origin().to_owned(),
+            index,
+            leaf_hash: burgess_ledger::tree::leaf_hash(&leaf),
+            event: entry.as_ref().map(|entry| Indexed {
+                sequence: entry.sequence,
+                facts: Facts::of(&entry.event),
+                blind: server.blinder.event(&entry.event),
+            }),
+        });
+        events.extend(entry.map(|entry| entry.event));
+    }
+    Ok((entries, events))
+}
+
 /// An app whose call went through is in use: what idleness is measured from.
-async fn note_use(server: &Server, opened: &[Opened]) -> Result<(), Problem> {
+async fn note_use(server: &Server, events: &[Event]) -> Result<(), Problem> {
     let mut used = BTreeMap::new();
-    let calls = opened.iter().map(|it| &it.event).filter(|event| {
+    let calls = events.iter().filter(|event| {
         event.source == GATEWAY
             && event.outcome == Outcome::Success
             && outcome_id(&event.event_id).is_none()

@@ -13,10 +13,14 @@ use super::envelope::{EnvelopeError, Key};
 pub struct KeyRing {
     /// Signs checkpoints of the ledger.
     pub ledger: Zeroizing<[u8; 32]>,
+    /// Signs checkpoints of the ledger a second time, with ML-DSA-44.
+    pub ledger_mldsa: Zeroizing<[u8; 32]>,
     /// Signs access tokens (RFC 9068).
     pub access: SigningKey,
     /// Makes aliases of data subjects.
     pub alias: Key,
+    /// Makes the search index's tokens of personal values.
+    pub blind: Key,
     /// Wraps subject keys and connector secrets.
     pub kek: Key,
 }
@@ -50,12 +54,16 @@ impl KeyRing {
             cause,
         })?;
         let ledger = Zeroizing::new(load(keys, "ledger", &kek)?);
+        let ledger_mldsa = Zeroizing::new(load(keys, "ledger-mldsa", &kek)?);
         let access = SigningKey::from_bytes(&load(keys, "access", &kek)?);
         let alias = Key::new(load(keys, "alias", &kek)?);
+        let blind = Key::new(load(keys, "blind", &kek)?);
         Ok(Self {
             ledger,
+            ledger_mldsa,
             access,
             alias,
+            blind,
             kek,
         })
     }
@@ -106,6 +114,7 @@ mod tests {
         let first = KeyRing::open(folder.path(), Key::new([1; 32])).unwrap();
         let again = KeyRing::open(folder.path(), Key::new([1; 32])).unwrap();
         assert_eq!(*first.ledger, *again.ledger);
+        assert_ne!(*first.ledger, *first.ledger_mldsa);
         assert_ne!(
             first.access.to_bytes(),
             *first.ledger,

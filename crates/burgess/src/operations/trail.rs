@@ -1,56 +1,115 @@
 //! The trail: searching, opening, exporting, and receipts that verify offline.
-//! Reading the trail is itself an event.
+//!
+//! The index says where, the ledger says what: every event that is shown is read back from there,
+//! its leaf hash compared, and its personal values closed for who may not see them. Reading the
+//! trail is itself an event (`reads`).
 
-use burgess_core::audit::ActionType;
-use burgess_core::policy::action::{ExportTrail, ReadEntries, ReadTrail};
+mod asked;
+pub mod case;
+pub mod complete;
+pub mod export;
+pub mod incident;
+mod reads;
+pub mod tail;
+
+use burgess_core::policy::action::{ReadEntries, ReadTrail};
 use burgess_core::policy::facts::{NoContext, Organisation};
-use burgess_trail::{Page, Query, Row};
+use burgess_ledger::ReadError;
+use burgess_trail::{Cursor, Hit, Row};
 use serde_json::{Value, json};
 
-use super::{Caller, event, may, permit};
+pub use asked::Asked;
+pub use reads::Reads;
+
+use super::{Caller, may, permit};
 use crate::http::problem::Problem;
 use crate::server::Server;
 
-const WHOLE: Organisation = Organisation { revision: 0 };
+/// What rights on the trail are asked on.
+pub const WHOLE: Organisation = Organisation { revision: 0 };
 
-/// Searches. Whoever may not read entries sees personal values closed.
-pub async fn search(server: &Server, caller: &Caller, query: &Query) -> Result<Page, Problem> {
+/// One page of an answer.
+#[derive(Clone, Debug, Default)]
+pub struct Page {
+    /// The events.
+    pub rows: Vec<Row>,
+    /// Their places, one for each.
+    pub cursors: Vec<Cursor>,
+    /// Where the next page begins.
+    pub next: Option<Cursor>,
+}
+
+/// How far the proof of an event reaches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ProofState {
+    /// On disk, and under the next checkpoint in a moment.
+    Durable,
+    /// Under a checkpoint that the operator signed.
+    Signed,
+}
+
+impl ProofState {
+    /// The name in the API.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Durable => "durable",
+            Self::Signed => "signed",
+        }
+    }
+}
+
+/// How far the proof of the event at that place reaches now.
+pub fn proof_state(server: &Server, row: &Row) -> ProofState {
+    let signed = server.ledger.checkpoint();
+    if row.shard == signed.checkpoint.origin && row.index < signed.checkpoint.size {
+        ProofState::Signed
+    } else {
+        ProofState::Durable
+    }
+}
+
+/// Searches. Whoever may not read entries sees personal values closed, finds nothing by them,
+/// and may not ask about them.
+pub async fn search(server: &Server, caller: &Caller, asked: &Asked) -> Result<Page, Problem> {
+    let page = look(server, caller, asked).await?;
+    reads::searched(server, caller, asked, page.rows.len()).await;
+    Ok(page)
+}
+
+/// As [`search`], for what goes on by itself: the reading was recorded when it began.
+pub async fn look(server: &Server, caller: &Caller, asked: &Asked) -> Result<Page, Problem> {
     let now = server.now()?;
     permit::<ReadTrail>(server, &caller.principal(), &WHOLE, &NoContext, now)?;
-    let open = may_open(server, caller);
-    let mut asked = query.clone();
-    if !open {
-        asked.actor = None;
-        asked.text = None;
+    if asked.is_personal() {
+        permit::<ReadEntries>(server, &caller.principal(), &WHOLE, &NoContext, now)?;
     }
-    let mut page = server
-        .trail
-        .search(&asked)
-        .await
-        .map_err(|e| Problem::internal(&e))?;
-    if !open {
-        page.rows.iter_mut().for_each(close);
-    }
-    Ok(page)
+    page(server, asked, may_open(server, caller)).await
 }
 
 /// Events of one app, for whoever may see that app (which the caller has asked); personal
 /// values are closed unless they may be opened.
-pub async fn of_app(server: &Server, caller: &Caller, query: &Query) -> Result<Page, Problem> {
-    if query.app.is_none() {
+pub async fn of_app(server: &Server, caller: &Caller, asked: &Asked) -> Result<Page, Problem> {
+    if asked.app.is_none() {
         return Err(Problem::input(
             "which app? an app's events are asked for by its id",
         ));
     }
-    let mut page = server
+    page(server, asked, may_open(server, caller)).await
+}
+
+async fn page(server: &Server, asked: &Asked, open: bool) -> Result<Page, Problem> {
+    let query = asked.query(open.then_some(&server.blinder));
+    let found = server
         .trail
-        .search(query)
+        .search(&query)
         .await
         .map_err(|e| Problem::internal(&e))?;
-    if !may_open(server, caller) {
-        page.rows.iter_mut().for_each(close);
-    }
-    Ok(page)
+    let cursors = found.hits.iter().map(|hit| hit.cursor).collect();
+    Ok(Page {
+        rows: read_back(server, found.hits, open).await?,
+        cursors,
+        next: found.next,
+    })
 }
 
 /// Whether somebody may see personal values.
@@ -64,93 +123,104 @@ pub fn may_open(server: &Server, caller: &Caller) -> bool {
     )
 }
 
-/// Hides the personal values of a row.
-pub fn close(row: &mut Row) {
-    let closed = || burgess_gateway::journal::CLOSED.to_owned();
-    row.event.actor_id = closed();
-    row.event.resource_id = closed();
-    row.event.ip_address = None;
-    row.event.user_agent = None;
-    row.event.request_context = None;
+/// The events of these hits, read from the ledger.
+pub async fn read_back(server: &Server, hits: Vec<Hit>, open: bool) -> Result<Vec<Row>, Problem> {
+    let ledger = server.ledger.clone();
+    let indices: Vec<u64> = hits.iter().map(|hit| hit.index).collect();
+    let read = move || -> Result<Vec<_>, ReadError> {
+        let bytes = |index| Ok((ledger.entry(index)?, ledger.side(index)?));
+        indices.into_iter().map(bytes).collect()
+    };
+    let bytes = tokio::task::spawn_blocking(read)
+        .await
+        .map_err(|e| Problem::internal(&e))?
+        .map_err(|e| Problem::internal(&e))?;
+    let mut rows = Vec::with_capacity(hits.len());
+    for (hit, (leaf, side)) in hits.into_iter().zip(bytes) {
+        if burgess_ledger::tree::leaf_hash(&leaf) != *hit.leaf_hash.as_bytes() {
+            return Err(Problem::internal(&format!(
+                "entry {} of `{}` is not the one that the index knows: verify the ledger, then rebuild the index",
+                hit.index, hit.shard
+            )));
+        }
+        let side = if open { side } else { Vec::new() };
+        let entry = server
+            .journal
+            .open_bytes(hit.index, &leaf, &side)
+            .await
+            .map_err(|e| Problem::internal(&e))?;
+        rows.push(hit.row(entry.event));
+    }
+    Ok(rows)
 }
 
 /// One event, by its id.
 pub async fn one(server: &Server, caller: &Caller, id: &str) -> Result<Row, Problem> {
     let now = server.now()?;
     permit::<ReadTrail>(server, &caller.principal(), &WHOLE, &NoContext, now)?;
-    let row = server
-        .trail
-        .by_id(id)
-        .await
-        .map_err(|e| Problem::internal(&e))?;
-    let mut row = row.ok_or_else(|| Problem::not_found("event", id))?;
-    if !may_open(server, caller) {
-        close(&mut row);
-    }
+    let row = by_id(server, id, may_open(server, caller)).await?;
+    reads::opened(server, caller, &row, "event").await;
     Ok(row)
 }
 
-/// Everything that matches, for an export; the export is an event.
-pub async fn export(server: &Server, caller: &Caller, query: &Query) -> Result<Vec<Row>, Problem> {
-    let now = server.now()?;
-    permit::<ExportTrail>(server, &caller.principal(), &WHOLE, &NoContext, now)?;
-    let mut rows = Vec::new();
-    let mut asked = query.clone();
-    loop {
-        let page = server
-            .trail
-            .search(&asked)
-            .await
-            .map_err(|e| Problem::internal(&e))?;
-        rows.extend(page.rows);
-        match page.next {
-            Some(next) => asked.after = Some(next),
-            None => break,
-        }
-    }
-    let exported = event::about(&server.ambient, None, now)
+async fn by_id(server: &Server, id: &str, open: bool) -> Result<Row, Problem> {
+    let hit = server
+        .trail
+        .by_id(id)
+        .await
         .map_err(|e| Problem::internal(&e))?
-        .by(caller)
-        .did(ActionType::Export, "trail", "trail")
-        .context("events", rows.len());
-    server.record(exported.done()).await?;
-    Ok(rows)
+        .ok_or_else(|| Problem::not_found("event", id))?;
+    let rows = read_back(server, vec![hit], open).await?;
+    rows.into_iter()
+        .next()
+        .ok_or_else(|| Problem::not_found("event", id))
 }
 
 /// The receipt of an event: its leaf, its proof, and the personal values that its reader may see.
 pub async fn receipt(server: &Server, caller: &Caller, id: &str) -> Result<Value, Problem> {
-    let row = one(server, caller, id).await?;
+    let now = server.now()?;
+    permit::<ReadTrail>(server, &caller.principal(), &WHOLE, &NoContext, now)?;
     let open = may_open(server, caller);
+    let row = by_id(server, id, open).await?;
     server
         .ledger
         .publish()
         .await
         .map_err(|e| Problem::internal(&e))?;
+    let receipt = receipt_of(server, row.index, open).await?;
+    reads::opened(server, caller, &row, "receipt").await;
+    Ok(receipt)
+}
+
+/// The receipt of an entry that is under the checkpoint.
+async fn receipt_of(server: &Server, index: u64, open: bool) -> Result<Value, Problem> {
     let leaf = server
         .ledger
-        .entry(row.index)
+        .entry(index)
         .map_err(|e| Problem::internal(&e))?;
     let proof = server
         .ledger
-        .tlog_proof(row.index)
+        .tlog_proof(index)
         .map_err(|e| Problem::internal(&e))?;
     let entry = server
         .journal
-        .open(row.index)
+        .open(index)
         .await
         .map_err(|e| Problem::internal(&e))?;
-    let opened = match &entry.opening {
-        Some(opening) => {
-            let partial = opening
-                .partial(|_| open)
-                .map_err(|e| Problem::internal(&e))?;
-            Some(serde_json::to_value(partial).map_err(|e| Problem::internal(&e))?)
-        }
-        None => None,
-    };
     use base64::Engine as _;
     let leaf = base64::engine::general_purpose::STANDARD.encode(&leaf);
-    Ok(json!({ "schema": "burgess.receipt/1", "leaf": leaf, "proof": proof, "opened": opened }))
+    let mut receipt = json!({ "schema": "burgess.receipt/1", "leaf": leaf, "proof": proof });
+    // Of what is closed for good there is nothing to say, and the leaf is proved all the same.
+    if let Some(opening) = &entry.opening {
+        let partial = opening
+            .partial(|_| open)
+            .map_err(|e| Problem::internal(&e))?;
+        let opened = serde_json::to_value(partial).map_err(|e| Problem::internal(&e))?;
+        if let Some(members) = receipt.as_object_mut() {
+            members.insert("opened".to_owned(), opened);
+        }
+    }
+    Ok(receipt)
 }
 
 /// The line that verifies a receipt offline.

@@ -10,4 +10,5 @@ mod pages;
 mod replay;
 mod routes;
 mod secrets;
+mod trail;
 mod world;

@@ -14,7 +14,7 @@ use proptest::prelude::*;
 use super::world::{DANA, OLU, PAT, PRIYA, SAM, World, high, medium, workflow};
 use crate::jobs;
 use crate::operations::retire::By;
-use crate::operations::{approve, attach, connect, promote, retire};
+use crate::operations::{approve, attach, connect, promote, retire, trail};
 
 type States = BTreeMap<(String, String), String>;
 
@@ -176,7 +176,7 @@ async fn answers(world: &World) -> Vec<String> {
     let asked = [
         all.clone(),
         Query {
-            actor: Some(DANA.to_owned()),
+            actor: Some(world.server.blinder.actor(DANA)),
             ..all.clone()
         },
         Query {
@@ -188,16 +188,18 @@ async fn answers(world: &World) -> Vec<String> {
             ..all.clone()
         },
         Query {
-            text: Some("sandbox".to_owned()),
+            words: world.server.blinder.typed("sandbox"),
             ..all
         },
     ];
     let mut answers = Vec::new();
     for query in asked {
         let page = world.server.trail.search(&query).await.unwrap();
+        let rows = trail::read_back(&world.server, page.hits, true)
+            .await
+            .unwrap();
         answers.push(
-            page.rows
-                .iter()
+            rows.iter()
                 .map(|row| format!("{} {} {:?}\n", row.index, row.sequence, row.event))
                 .collect(),
         );

@@ -23,7 +23,7 @@ use crate::http::openapi::OPERATIONS;
 use crate::jobs;
 use crate::operations::promote::facts;
 use crate::operations::retire::By;
-use crate::operations::{event, permit, promote, retire};
+use crate::operations::{event, permit, promote, retire, trail};
 
 /// A method and a path with its parameters in braces.
 type Route = (String, String);
@@ -257,10 +257,9 @@ async fn base(world: &World) -> Fixture {
         limit: 1,
         ..Query::default()
     };
-    let event = world.server.trail.search(&query).await.unwrap().rows[0]
-        .event
-        .event_id
-        .to_string();
+    let hits = world.server.trail.search(&query).await.unwrap().hits;
+    let rows = trail::read_back(&world.server, hits, true).await.unwrap();
+    let event = rows[0].event.event_id.to_string();
     Fixture {
         app,
         request,

@@ -109,6 +109,7 @@ fn config(folder: &TempDir, demo: bool) -> Config {
         kek_file: (!demo).then(|| folder.path().join("kek")),
         connectors: Vec::new(),
         ledger_bytes_max: None,
+        witness_policy: None,
         demo,
         recovery: false,
     }

@@ -12,7 +12,6 @@ use burgess_core::policy::action::{
 };
 use burgess_core::policy::facts::{InEnvironment, NoContext, Organisation};
 use burgess_store::Dossier;
-use burgess_trail::Query as TrailQuery;
 use serde::Deserialize;
 
 use super::frame::Frame;
@@ -119,10 +118,10 @@ async fn one(
     let assessed = newest
         .map(|request| crate::operations::intake::assess(&server, &request.charter, &seen, now));
     let facts = promote::facts(&dossier, now);
-    let query = TrailQuery {
+    let query = trail::Asked {
         app: Some(id.clone()),
         limit: 30,
-        ..TrailQuery::default()
+        ..trail::Asked::default()
     };
     let may_trail = may::<ReadTrail>(
         &server,
@@ -388,9 +387,10 @@ async fn checklist(
         version: dossier.app.version.clone(),
         items: report::checklist(&server, &dossier, now).await,
         proof_line: format!(
-            "Ledger {}, {} events under the signed checkpoint; not witnessed.",
+            "Ledger {}, {} events under the signed checkpoint; {}.",
             server.ledger.origin(),
-            checkpoint.checkpoint.size
+            checkpoint.checkpoint.size,
+            server.witnesses.sentence(&server.ledger)
         ),
     })
 }

@@ -35,10 +35,12 @@ pub struct Frame {
     pub no_policy: bool,
     /// Whether the ledger cannot be written.
     pub read_only: bool,
+    /// Why this is not the newest copy of the ledger, if a witness says so.
+    pub alarm: Option<String>,
     /// Today's date.
     pub today: String,
     /// What can be trusted, honestly.
-    pub trust_line: &'static str,
+    pub trust_line: String,
 }
 
 impl Frame {
@@ -92,8 +94,9 @@ impl Frame {
             demo: server.config.demo,
             no_policy: !server.policies.load().is_loaded(),
             read_only: !server.ledger.is_writable(),
+            alarm: server.witnesses.alarm().map(str::to_owned),
             today: server.ambient.now().date(),
-            trust_line: "Trail: not witnessed, the operator could rewrite history.",
+            trust_line: format!("Trail: {}.", server.witnesses.sentence(&server.ledger)),
         }
     }
 }

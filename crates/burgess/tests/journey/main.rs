@@ -11,4 +11,6 @@ mod house;
 mod office;
 mod sample;
 mod walk;
+mod watcher;
 mod whole;
+mod witnesses;

@@ -1,0 +1,182 @@
+//! Erasures: whose personal values are gone for good, and how far the work on them has come.
+//!
+//! The key goes with the commit; side files, index and archive are gone through afterwards, which
+//! [`Store::note_swept`] notes. What is not swept at a start is gone through again.
+
+use burgess_core::digest::Digest;
+use burgess_core::time::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::change::Versioned;
+use crate::error::StoreError;
+use crate::keys::{SubjectErasure, erase_subject};
+use crate::row::{RecordRow, all_versioned, count, json, number, versioned};
+use crate::sqlite::{BEGIN_WRITE, Connection};
+use crate::store::Store;
+
+/// The erasure of one subject. It does not say in the clear whom it is about.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Erasure {
+    /// The subject's alias.
+    pub subject: Digest,
+    /// What it rests on, as the number of a case; no names.
+    pub reason: String,
+    /// Who asked for it.
+    pub asked_by: String,
+    /// When.
+    pub asked_at: Timestamp,
+    /// Who carried it out, and when.
+    pub erased: Option<(String, Timestamp)>,
+}
+
+impl Erasure {
+    /// The state that events name: `asked`, or `erased` and the alias. The alias stands in the open
+    /// part of the entry, so that a store put back from an older copy learns of it from the ledger.
+    pub fn state(&self) -> String {
+        if self.erased.is_some() {
+            format!("{ERASED}{}", self.subject)
+        } else {
+            "asked".to_owned()
+        }
+    }
+
+    /// The alias in the state that an event of an erasure names.
+    pub fn erased_in(state: &str) -> Option<Digest> {
+        Digest::parse(state.strip_prefix(ERASED)?).ok()
+    }
+}
+
+/// What the state of a done erasure begins with.
+const ERASED: &str = "erased ";
+
+pub(crate) async fn put(
+    connection: &mut Connection,
+    it: &Versioned<Erasure>,
+) -> Result<(), StoreError> {
+    let erasure = &it.record;
+    let id = erasure.subject.to_string();
+    sqlx::query(
+        "INSERT INTO erasures (id, state, asked_at, swept, revision, record)
+         VALUES ($1, $2, $3, 0, $4, $5)
+         ON CONFLICT (id) DO UPDATE SET
+             state = excluded.state, revision = excluded.revision, record = excluded.record",
+    )
+    .bind(&id)
+    .bind(erasure.state())
+    .bind(erasure.asked_at.as_micros())
+    .bind(number(it.revision)?)
+    .bind(json("erasures", &id, erasure)?)
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+impl Store {
+    /// The erasure of that subject.
+    pub async fn erasure(&self, subject: Digest) -> Result<Option<Versioned<Erasure>>, StoreError> {
+        let row: Option<RecordRow> =
+            sqlx::query_as("SELECT id, revision, record FROM erasures WHERE id = $1")
+                .bind(subject.to_string())
+                .fetch_optional(self.readers())
+                .await?;
+        row.map(|row| versioned("erasures", row)).transpose()
+    }
+
+    /// All erasures, the newest first.
+    pub async fn erasures(&self) -> Result<Vec<Versioned<Erasure>>, StoreError> {
+        let rows: Vec<RecordRow> = sqlx::query_as(
+            "SELECT id, revision, record FROM erasures ORDER BY asked_at DESC, id DESC",
+        )
+        .fetch_all(self.readers())
+        .await?;
+        all_versioned("erasures", rows)
+    }
+
+    /// Subjects whose key is gone and whose traces have not all been gone through.
+    pub async fn unswept(&self) -> Result<Vec<Digest>, StoreError> {
+        let rows: Vec<RecordRow> = sqlx::query_as(
+            "SELECT id, revision, record FROM erasures WHERE swept = 0 AND state <> 'asked'
+             ORDER BY asked_at, id",
+        )
+        .fetch_all(self.readers())
+        .await?;
+        let all: Vec<Versioned<Erasure>> = all_versioned("erasures", rows)?;
+        Ok(all.into_iter().map(|it| it.record.subject).collect())
+    }
+
+    /// Notes that everything of that subject has been gone through.
+    pub async fn note_swept(&self, subject: Digest) -> Result<(), StoreError> {
+        sqlx::query("UPDATE erasures SET swept = 1 WHERE id = $1 AND state <> 'asked'")
+            .bind(subject.to_string())
+            .execute(self.writer())
+            .await?;
+        Ok(())
+    }
+
+    /// Takes freed pages out of the write-ahead file as well: a key that was overwritten in the
+    /// database may still stand there.
+    pub async fn forget_freed_pages(&self) -> Result<(), StoreError> {
+        let (busy, _, _): (i64, i64, i64) = sqlx::query_as("PRAGMA wal_checkpoint(TRUNCATE)")
+            .fetch_one(self.writer())
+            .await?;
+        if busy == 0 {
+            return Ok(());
+        }
+        Err(StoreError::Busy)
+    }
+
+    /// Catches up with a ledger that is ahead, because this database was put back from an older
+    /// copy: the erasures that it did not know are carried out, and numbers to the ledger go on
+    /// after its own. The events of all that are in the ledger already.
+    pub async fn catch_up(
+        &self,
+        ledger_seq: u64,
+        erased: &[(Digest, Timestamp)],
+    ) -> Result<(), StoreError> {
+        let mut tx = self.writer().begin_with(BEGIN_WRITE).await?;
+        for (subject, erased_at) in erased {
+            let id = subject.to_string();
+            let (key, active, erasure, done): (i64, bool, i64, bool) =
+                sqlx::query_as(KNOWN).bind(&id).fetch_one(&mut *tx).await?;
+            if done && !active {
+                continue;
+            }
+            let key = Versioned {
+                revision: count("subject_keys", key)? + 1,
+                record: SubjectErasure {
+                    subject: *subject,
+                    erased_at: *erased_at,
+                },
+            };
+            erase_subject(&mut tx, &key).await?;
+            let erasure = Versioned {
+                revision: count("erasures", erasure)? + 1,
+                record: Erasure {
+                    subject: *subject,
+                    reason: REPLAYED.to_owned(),
+                    asked_by: REPLAYED.to_owned(),
+                    asked_at: *erased_at,
+                    erased: Some((REPLAYED.to_owned(), *erased_at)),
+                },
+            };
+            put(&mut tx, &erasure).await?;
+        }
+        sqlx::query("UPDATE outbox_head SET last_seq = $1 WHERE one = 1 AND last_seq < $1")
+            .bind(number(ledger_seq)?)
+            .execute(&mut *tx)
+            .await?;
+        tx.commit().await?;
+        Ok(())
+    }
+}
+
+/// What is known of a subject: revision of its key and whether there is one; revision of its
+/// erasure and whether it is done.
+const KNOWN: &str = "SELECT
+    COALESCE((SELECT revision FROM subject_keys WHERE id = $1), 0),
+    EXISTS (SELECT 1 FROM subject_keys WHERE id = $1 AND state = 'active'),
+    COALESCE((SELECT revision FROM erasures WHERE id = $1), 0),
+    EXISTS (SELECT 1 FROM erasures WHERE id = $1 AND state <> 'asked')";
+
+/// What stands for what an older copy of the database did not know.
+const REPLAYED: &str = "from the ledger";

@@ -1,0 +1,96 @@
+//! Legal holds: what must neither be pruned nor erased nor destroyed, and why.
+
+use burgess_core::digest::Digest;
+use burgess_core::id::AppId;
+use burgess_core::time::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::change::Versioned;
+use crate::error::StoreError;
+use crate::row::{RecordRow, all_versioned, json, number, versioned};
+use crate::sqlite::Connection;
+use crate::store::Store;
+
+/// What a hold covers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", content = "of", rename_all = "snake_case")]
+pub enum Covers {
+    /// Everything about one app: its archive, and every shard, since any may hold its entries.
+    App(AppId),
+    /// One shard of the ledger, by its name.
+    Shard(String),
+    /// One subject, by its alias: a hold must not say in the clear whom it is about.
+    Subject(Digest),
+}
+
+/// One hold.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hold {
+    /// Its id.
+    pub id: String,
+    /// What it covers.
+    pub covers: Covers,
+    /// Why, as the number of a case; no names.
+    pub reason: String,
+    /// Who placed it.
+    pub placed_by: String,
+    /// When.
+    pub placed_at: Timestamp,
+    /// Who released it, when and why.
+    pub released: Option<(String, Timestamp, String)>,
+}
+
+impl Hold {
+    /// The state that events name: `placed` or `released`.
+    pub const fn state(&self) -> &'static str {
+        if self.released.is_some() {
+            "released"
+        } else {
+            "placed"
+        }
+    }
+}
+
+pub(crate) async fn put(
+    connection: &mut Connection,
+    it: &Versioned<Hold>,
+) -> Result<(), StoreError> {
+    let hold = &it.record;
+    sqlx::query(
+        "INSERT INTO holds (id, state, placed_at, revision, record) VALUES ($1, $2, $3, $4, $5)
+         ON CONFLICT (id) DO UPDATE SET
+             state = excluded.state, revision = excluded.revision, record = excluded.record",
+    )
+    .bind(&hold.id)
+    .bind(hold.state())
+    .bind(hold.placed_at.as_micros())
+    .bind(number(it.revision)?)
+    .bind(json("holds", &hold.id, hold)?)
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+impl Store {
+    /// The hold of that id.
+    pub async fn hold(&self, id: &str) -> Result<Option<Versioned<Hold>>, StoreError> {
+        let row: Option<RecordRow> =
+            sqlx::query_as("SELECT id, revision, record FROM holds WHERE id = $1")
+                .bind(id)
+                .fetch_optional(self.readers())
+                .await?;
+        row.map(|row| versioned("holds", row)).transpose()
+    }
+
+    /// All holds, the newest first; those in force alone if asked.
+    pub async fn holds(&self, in_force: bool) -> Result<Vec<Versioned<Hold>>, StoreError> {
+        let rows: Vec<RecordRow> = sqlx::query_as(
+            "SELECT id, revision, record FROM holds WHERE state = 'placed' OR NOT $1
+             ORDER BY placed_at DESC, id DESC",
+        )
+        .bind(in_force)
+        .fetch_all(self.readers())
+        .await?;
+        all_versioned("holds", rows)
+    }
+}

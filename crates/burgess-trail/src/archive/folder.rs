@@ -1,0 +1,292 @@
+//! The archive of one shard: a folder of files that follow one another without a gap.
+//!
+//! The commit point is the rename of the Parquet file. A file without its manifest was cut off
+//! right after it, and gets one when the folder is opened; what has not been renamed is begun anew.
+
+use std::collections::BTreeSet;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use burgess_core::digest::Digest;
+use burgess_ledger::SignedCheckpoint;
+use burgess_ledger::tree::leaf_hash;
+
+use super::file::{self, Writer, put_in_place, remove_if_there};
+use super::manifest::{self, Manifest, Sealed, is_day};
+use super::{ArchiveError, Entry, Head};
+
+/// Entries asked for at a time: some bundles, some hundred kilobytes.
+const BATCH: u64 = 1_024;
+
+/// Where entries come from: leaves and sealed values of a range, in order, or why not.
+pub type Source<'a> = dyn FnMut(Range<u64>) -> Result<Vec<(Vec<u8>, Vec<u8>)>, String> + 'a;
+
+/// An open folder. One at a time writes there; the caller sees to it.
+#[derive(Debug)]
+pub struct Folder {
+    path: PathBuf,
+    files: Vec<Manifest>,
+}
+
+impl Folder {
+    /// Opens the folder, makes it where it is missing, finishes what a crash left, and checks that
+    /// the files are all there and follow one another. Their contents are for
+    /// [`super::verify_all`]. Blocks for file access.
+    ///
+    /// # Errors
+    /// [`ArchiveError`] names the first file that is missing, damaged or out of place.
+    pub fn open(path: &Path) -> Result<Self, ArchiveError> {
+        std::fs::create_dir_all(path).map_err(ArchiveError::io(path))?;
+        let mut folder = Self {
+            path: path.to_owned(),
+            files: Vec::new(),
+        };
+        for sealed in folder.list()? {
+            let manifest = folder.recover(&sealed)?;
+            let expected = folder.next();
+            if manifest.first != expected {
+                return Err(ArchiveError::Gap {
+                    file: folder.archive(&sealed),
+                    expected,
+                    found: manifest.first,
+                });
+            }
+            folder.files.push(manifest);
+        }
+        Ok(folder)
+    }
+
+    /// The files by their names, in the order of their entries; leftovers are removed.
+    fn list(&self) -> Result<Vec<Sealed>, ArchiveError> {
+        let mut found = std::collections::BTreeMap::new();
+        let entries = std::fs::read_dir(&self.path).map_err(ArchiveError::io(&self.path))?;
+        for entry in entries {
+            let path = entry.map_err(ArchiveError::io(&self.path))?.path();
+            let extension = path.extension().and_then(|it| it.to_str());
+            let stem = path.file_stem().and_then(|it| it.to_str());
+            match (extension, stem.and_then(Sealed::parse)) {
+                (Some("tmp"), _) => remove_if_there(&path)?,
+                (Some("parquet" | "json"), Some(sealed)) => {
+                    found.insert((sealed.first, sealed.last), sealed);
+                }
+                _ => {}
+            }
+        }
+        Ok(found.into_values().collect())
+    }
+
+    /// The manifest of a file, which is written now if a crash came before it.
+    fn recover(&self, sealed: &Sealed) -> Result<Manifest, ArchiveError> {
+        let (archive, manifest) = (self.archive(sealed), self.manifest(sealed));
+        let there = std::fs::metadata(&archive);
+        if !manifest.exists() {
+            let found = Manifest::of(&archive, sealed)?;
+            found.store(&manifest)?;
+            return Ok(found);
+        }
+        let said = Manifest::load(&manifest)?;
+        if (&said.day, said.first, said.last) != (&sealed.day, sealed.first, sealed.last) {
+            return Err(ArchiveError::damaged(&manifest, "it is of another file"));
+        }
+        match there {
+            Err(_) if said.bucket.is_some() => Ok(said),
+            Err(_) => Err(ArchiveError::Missing(archive)),
+            Ok(there) if there.len() == said.bytes => Ok(said),
+            // Erasure was cut off between the file and its manifest.
+            Ok(_) if is_sound_all_the_same(&archive, &said) => {
+                let (bytes, digest) = manifest::digest(&archive)?;
+                let said = Manifest {
+                    bytes,
+                    digest,
+                    ..said
+                };
+                said.store(&manifest)?;
+                Ok(said)
+            }
+            Ok(there) => {
+                let what = format!("it has {} bytes of {}", there.len(), said.bytes);
+                Err(ArchiveError::damaged(&archive, what))
+            }
+        }
+    }
+
+    /// Where the archive file of that name lies.
+    #[must_use]
+    pub fn archive(&self, sealed: &Sealed) -> PathBuf {
+        self.path.join(format!("{}.parquet", sealed.stem()))
+    }
+
+    fn manifest(&self, sealed: &Sealed) -> PathBuf {
+        self.path.join(format!("{}.json", sealed.stem()))
+    }
+
+    /// The index that comes next.
+    #[must_use]
+    pub fn next(&self) -> u64 {
+        self.files
+            .last()
+            .map_or(0, |last| last.last.saturating_add(1))
+    }
+
+    /// The last day that was sealed.
+    #[must_use]
+    pub fn last_day(&self) -> Option<&str> {
+        self.files.last().map(|last| last.day.as_str())
+    }
+
+    /// All files, in order.
+    #[must_use]
+    pub fn files(&self) -> &[Manifest] {
+        &self.files
+    }
+
+    /// Writes everything from [`Folder::next`] up to the checkpoint as the file of `day`; none when
+    /// there is nothing. Durable when it
+    /// answers. Blocks for file access.
+    ///
+    /// # Errors
+    /// [`ArchiveError`]; asking again is then safe.
+    pub fn seal(
+        &mut self,
+        day: &str,
+        checkpoint: &SignedCheckpoint,
+        entries: &mut Source<'_>,
+    ) -> Result<Option<&Manifest>, ArchiveError> {
+        let first = self.next();
+        let Some(last) = checkpoint.checkpoint.size.checked_sub(1) else {
+            return Ok(None);
+        };
+        if first > last {
+            return Ok(None);
+        }
+        if !is_day(day) {
+            return Err(ArchiveError::Source(format!(
+                "`{day}` is not a day as 2026-01-18"
+            )));
+        }
+        let head = Head {
+            origin: checkpoint.checkpoint.origin.clone(),
+            first,
+            last,
+            checkpoint: checkpoint.note.clone(),
+        };
+        let sealed = Sealed {
+            day: day.to_owned(),
+            first,
+            last,
+        };
+        let archive = self.archive(&sealed);
+        let written = archive.with_extension("parquet.tmp");
+        remove_if_there(&written)?;
+        fill(&written, &head, entries)?;
+        put_in_place(&written, &archive)?;
+        let manifest = Manifest::of(&archive, &sealed)?;
+        manifest.store(&self.manifest(&sealed))?;
+        self.files.push(manifest);
+        Ok(self.files.last())
+    }
+
+    /// Notes where a copy of the file lies.
+    ///
+    /// # Errors
+    /// [`ArchiveError`].
+    pub fn uploaded(&mut self, first: u64, bucket: &str) -> Result<(), ArchiveError> {
+        self.change(first, |manifest| {
+            manifest.bucket = Some(bucket.to_owned());
+            Ok(())
+        })
+    }
+
+    /// Takes the sealed values of the entries given out of the local files, and answers how many
+    /// they had. Blocks for file access.
+    ///
+    /// # Errors
+    /// [`ArchiveError`]; asking again is then safe.
+    pub fn blank(&mut self, indices: &BTreeSet<u64>) -> Result<u64, ArchiveError> {
+        let mut blanked = 0u64;
+        let concerned: Vec<u64> = self
+            .files
+            .iter()
+            .filter(|file| indices.range(file.first..=file.last).next().is_some())
+            .map(|file| file.first)
+            .collect();
+        for first in concerned {
+            let folder = self.path.clone();
+            self.change(first, |manifest| {
+                let archive = folder.join(&manifest.file);
+                if archive.exists() {
+                    let taken = file::blank(&archive, indices)?;
+                    (manifest.bytes, manifest.digest) = manifest::digest(&archive)?;
+                    manifest.erased = manifest.erased.saturating_add(taken);
+                    blanked = blanked.saturating_add(taken);
+                }
+                Ok(())
+            })?;
+        }
+        Ok(blanked)
+    }
+
+    fn change(
+        &mut self,
+        first: u64,
+        change: impl FnOnce(&mut Manifest) -> Result<(), ArchiveError>,
+    ) -> Result<(), ArchiveError> {
+        let path = self.path.clone();
+        let Some(manifest) = self.files.iter_mut().find(|file| file.first == first) else {
+            return Ok(());
+        };
+        change(manifest)?;
+        let stem = manifest.file.trim_end_matches(".parquet");
+        manifest.store(&path.join(format!("{stem}.json")))
+    }
+}
+
+/// Whether the file is sound as far as it says and only its length is another one.
+fn is_sound_all_the_same(archive: &Path, said: &Manifest) -> bool {
+    file::read(archive).is_ok_and(|reader| {
+        let head = &reader.head;
+        (head.first, head.last, &head.checkpoint) == (said.first, said.last, &said.checkpoint)
+    }) && super::verify(archive).is_ok()
+}
+
+fn fill(path: &Path, head: &Head, entries: &mut Source<'_>) -> Result<(), ArchiveError> {
+    let mut writer = Writer::create(path, head)?;
+    let end = head.last.saturating_add(1);
+    let mut index = head.first;
+    while index < end {
+        let upto = end.min(index.saturating_add(BATCH));
+        let batch = entries(index..upto).map_err(ArchiveError::Source)?;
+        if u64::try_from(batch.len()) != Ok(upto - index) {
+            let text = format!("{} came for {index} to {upto}", batch.len());
+            return Err(ArchiveError::Source(text));
+        }
+        for (leaf, sealed) in batch {
+            let entry = Entry {
+                index,
+                leaf_hash: leaf_hash(&leaf),
+                leaf,
+                sealed,
+            };
+            let pushed = writer.push(entry);
+            pushed.map_err(|cause| ArchiveError::damaged(path, cause))?;
+            index += 1;
+        }
+    }
+    writer.finish(path)
+}
+
+impl Manifest {
+    /// Whether the bytes that lie there are those that the manifest was written for.
+    ///
+    /// # Errors
+    /// [`ArchiveError::Damaged`] where they are not.
+    pub fn check(&self, folder: &Path) -> Result<(), ArchiveError> {
+        let path = folder.join(&self.file);
+        let (bytes, digest): (u64, Digest) = manifest::digest(&path)?;
+        if (bytes, digest) == (self.bytes, self.digest) {
+            return Ok(());
+        }
+        let what = format!("its digest is {digest}, its manifest says {}", self.digest);
+        Err(ArchiveError::damaged(&path, what))
+    }
+}

@@ -1,0 +1,182 @@
+//! What a crash, a disk or a person does to an archive, and how it is named.
+
+use std::path::PathBuf;
+
+use burgess_ledger::{NoteSigner, NoteVerifier};
+use burgess_trail::archive::{self, ArchiveError, Entry, FORMAT};
+
+use crate::world::{ORIGIN, World};
+
+/// Three days, each in a file.
+fn three() -> (World, Vec<PathBuf>) {
+    let mut world = World::new();
+    let mut folder = world.open().unwrap();
+    for day in ["2026-01-18", "2026-01-19", "2026-01-20"] {
+        world.events(40);
+        world.seal(&mut folder, day).unwrap();
+    }
+    let files = folder
+        .files()
+        .iter()
+        .map(|it| world.archive().join(&it.file));
+    let files = files.collect();
+    (world, files)
+}
+
+#[test]
+fn a_crash_before_the_rename_leaves_nothing_and_one_before_the_manifest_is_finished() {
+    let (world, files) = three();
+    let manifest = files[2].with_extension("json");
+    let said = std::fs::read(&manifest).unwrap();
+    std::fs::remove_file(&manifest).unwrap();
+    std::fs::write(world.archive().join("x.parquet.tmp"), "half of a file").unwrap();
+    std::fs::write(world.archive().join("y.json.tmp"), "{").unwrap();
+    let folder = world.open().unwrap();
+    assert_eq!(folder.next(), 120);
+    assert_eq!(
+        std::fs::read(&manifest).unwrap(),
+        said,
+        "as if nothing had been"
+    );
+    assert_eq!(std::fs::read_dir(world.archive()).unwrap().count(), 6);
+}
+
+#[test]
+fn an_erasure_that_was_cut_off_is_finished_and_a_damaged_file_is_not_taken_for_one() {
+    let (world, files) = three();
+    archive::blank(&files[1], &[50].into()).unwrap();
+    let folder = world.open().unwrap();
+    folder.files()[1].check(&world.archive()).unwrap();
+    archive::verify_all(&world.archive(), &world.key()).unwrap();
+    let bytes = std::fs::read(&files[1]).unwrap();
+    std::fs::write(&files[1], &bytes[..bytes.len() - 1]).unwrap();
+    let error = world.open().unwrap_err();
+    assert!(
+        matches!(&error, ArchiveError::Damaged { file, .. } if *file == files[1]),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_missing_file_is_named_and_one_that_a_bucket_has_is_not_missed() {
+    let (world, files) = three();
+    std::fs::remove_file(&files[0]).unwrap();
+    let error = world.open().unwrap_err();
+    assert!(
+        matches!(&error, ArchiveError::Missing(file) if *file == files[0]),
+        "{error}"
+    );
+
+    let (world, files) = three();
+    let mut folder = world.open().unwrap();
+    folder.uploaded(0, "s3://bucket/main/x").unwrap();
+    std::fs::remove_file(&files[0]).unwrap();
+    let folder = world.open().unwrap();
+    assert_eq!(folder.next(), 120);
+    assert_eq!(
+        folder.files()[0].bucket.as_deref(),
+        Some("s3://bucket/main/x")
+    );
+
+    let (world, files) = three();
+    for gone in [files[1].clone(), files[1].with_extension("json")] {
+        std::fs::remove_file(gone).unwrap();
+    }
+    let error = world.open().unwrap_err();
+    assert!(
+        matches!(&error, ArchiveError::Gap { file, expected: 40, found: 80 } if *file == files[2]),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_flipped_bit_anywhere_is_found() {
+    let (world, files) = three();
+    let sound = std::fs::read(&files[1]).unwrap();
+    // A prime step meets every part of the file; the digest does not care which bit it is.
+    for at in (0..sound.len()).step_by(151) {
+        let mut bytes = sound.clone();
+        bytes[at] ^= 1 << (at % 8);
+        std::fs::write(&files[1], bytes).unwrap();
+        let found = archive::verify_all(&world.archive(), &world.key());
+        assert!(found.is_err(), "byte {at}");
+    }
+    std::fs::write(&files[1], sound).unwrap();
+    archive::verify_all(&world.archive(), &world.key()).unwrap();
+}
+
+/// Bytes from elsewhere are an error, never a crash.
+#[test]
+fn a_file_without_a_manifest_to_compare_with_is_read_or_refused() {
+    let (_world, files) = three();
+    let sound = std::fs::read(&files[0]).unwrap();
+    let read = || archive::verify(&files[0]);
+    for at in (0..sound.len()).step_by(61) {
+        let mut bytes = sound.clone();
+        bytes[at] ^= 0xff;
+        std::fs::write(&files[0], bytes).unwrap();
+        drop(read());
+        std::fs::write(&files[0], &sound[..at]).unwrap();
+        assert!(read().is_err(), "cut at {at}");
+    }
+    for hostile in [b"".as_slice(), b"PAR1", b"PAR1\xff\xff\xff\xffPAR1", b"{}"] {
+        std::fs::write(&files[0], hostile).unwrap();
+        assert!(read().is_err());
+    }
+}
+
+#[test]
+fn other_leaves_than_those_signed_are_refused_even_when_all_hashes_fit() {
+    let (world, files) = three();
+    let mut entries = rows(&files[0]);
+    entries.swap(3, 4);
+    (entries[3].index, entries[4].index) = (3, 4);
+    rewrite(&world, &files[0], entries);
+    let error = archive::verify_all(&world.archive(), &world.key()).unwrap_err();
+    assert!(
+        matches!(&error, ArchiveError::Root(file) if *file == files[0]),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_checkpoint_of_another_key_is_not_believed() {
+    let (world, files) = three();
+    let other = NoteSigner::from_seed(ORIGIN, [8; 32]).unwrap();
+    let other = NoteVerifier::parse(&other.vkey()).unwrap();
+    let error = archive::verify_all(&world.archive(), &other).unwrap_err();
+    assert!(
+        matches!(&error, ArchiveError::Checkpoint { file, .. } if *file == files[0]),
+        "{error}"
+    );
+}
+
+fn rows(file: &std::path::Path) -> Vec<Entry> {
+    let reader = archive::read(file).unwrap();
+    let groups: Result<Vec<_>, _> = reader.groups().collect();
+    groups.unwrap().concat()
+}
+
+/// Puts other rows into a file, its manifest with it, as somebody would who wants to deceive.
+fn rewrite(world: &World, file: &std::path::Path, rows: Vec<Entry>) {
+    let head = archive::read(file).unwrap().head;
+    let checkpoint =
+        burgess_ledger::SignedCheckpoint::open(head.checkpoint.as_bytes(), &world.key());
+    let elsewhere = tempfile::tempdir().unwrap();
+    let mut folder = archive::Folder::open(elsewhere.path()).unwrap();
+    let forged = folder.seal("2026-01-18", &checkpoint.unwrap(), &mut |range| {
+        let range = usize::try_from(range.start).unwrap()..usize::try_from(range.end).unwrap();
+        Ok(rows[range]
+            .iter()
+            .map(|row| (row.leaf.clone(), row.sealed.clone()))
+            .collect())
+    });
+    assert_eq!(forged.unwrap().unwrap().format, FORMAT);
+    for name in ["parquet", "json"] {
+        let from = elsewhere
+            .path()
+            .join(file.file_name().unwrap())
+            .with_extension(name);
+        std::fs::copy(from, file.with_extension(name)).unwrap();
+    }
+}

@@ -1,0 +1,129 @@
+//! Days that are sealed, one after another.
+
+use std::collections::BTreeSet;
+
+use burgess_ledger::tree::leaf_hash;
+use burgess_trail::archive::{self, Verified};
+
+use crate::world::{CANARY, ORIGIN, World};
+
+#[test]
+fn a_file_holds_what_the_ledger_holds_and_ends_where_a_checkpoint_ends() {
+    let mut world = World::new();
+    world.events(700);
+    let mut folder = world.open().unwrap();
+    let manifest = world.seal(&mut folder, "2026-01-18").unwrap();
+    assert_eq!(
+        manifest.file,
+        "2026-01-18_000000000000-000000000699.parquet"
+    );
+    let reader = archive::read(&world.archive().join(&manifest.file)).unwrap();
+    assert_eq!(reader.head.origin, ORIGIN);
+    assert_eq!(reader.head.checkpoint, world.ledger.checkpoint().note);
+    let rows: Vec<_> = reader.groups().flat_map(Result::unwrap).collect();
+    for (index, row) in (0..).zip(&rows) {
+        assert_eq!(row.index, index);
+        assert_eq!(row.leaf, world.ledger.entry(index).unwrap());
+        assert_eq!(row.leaf_hash, leaf_hash(&row.leaf));
+        assert_eq!(row.sealed, world.ledger.side(index).unwrap());
+    }
+    assert_eq!(rows.len(), 700);
+}
+
+#[test]
+fn each_file_begins_where_the_last_one_ended_and_the_folder_proves_itself() {
+    let mut world = World::new();
+    let mut folder = world.open().unwrap();
+    assert_eq!(world.seal(&mut folder, "2026-01-17"), None, "nothing yet");
+    for (day, count) in [("2026-01-18", 1), ("2026-01-19", 255), ("2026-01-22", 700)] {
+        world.events(count);
+        world.seal(&mut folder, day).unwrap();
+        assert_eq!(world.seal(&mut folder, day), None, "nothing twice");
+    }
+    let ranges: Vec<_> = folder
+        .files()
+        .iter()
+        .map(|it| (it.first, it.last))
+        .collect();
+    assert_eq!(ranges, [(0, 0), (1, 255), (256, 955)]);
+    let again = world.open().unwrap();
+    assert_eq!(again.files(), folder.files());
+    assert_eq!(again.next(), 956);
+    assert_eq!(again.last_day(), Some("2026-01-22"));
+    let verified = archive::verify_all(&world.archive(), &world.key()).unwrap();
+    let Verified {
+        files,
+        entries,
+        sealed,
+        ..
+    } = verified;
+    assert_eq!((files, entries, sealed), (3, 956, 956));
+}
+
+#[test]
+fn erasure_takes_sealed_values_out_and_every_proof_still_holds() {
+    let mut world = World::new();
+    let mut folder = world.open().unwrap();
+    for day in ["2026-01-18", "2026-01-19"] {
+        world.events(300);
+        world.seal(&mut folder, day).unwrap();
+    }
+    let erased = BTreeSet::from([0, 299, 300, 599, 10_000]);
+    assert_eq!(folder.blank(&erased).unwrap(), 4);
+    assert_eq!(folder.blank(&erased).unwrap(), 0, "again changes nothing");
+    let verified = archive::verify_all(&world.archive(), &world.key()).unwrap();
+    assert_eq!((verified.entries, verified.sealed), (600, 596));
+    let folder = world.open().unwrap();
+    assert_eq!(folder.files()[0].erased, 2);
+    for manifest in folder.files() {
+        let reader = archive::read(&world.archive().join(&manifest.file)).unwrap();
+        for row in reader.groups().flat_map(Result::unwrap) {
+            assert_eq!(row.sealed.is_empty(), erased.contains(&row.index));
+            assert_eq!(row.leaf, world.ledger.entry(row.index).unwrap());
+        }
+    }
+}
+
+/// Sizes are those of the events that the product writes: leaves of some 500 bytes, sealed values of
+/// some 200.
+#[test]
+fn an_archived_event_takes_little_more_than_what_cannot_be_compressed() {
+    let mut world = World::new();
+    world.events(20_000);
+    let mut folder = world.open().unwrap();
+    let manifest = world.seal(&mut folder, "2026-01-18").unwrap();
+    let rows = world.rows(0..20_000).unwrap();
+    let leaves: usize = rows.iter().map(|(leaf, _)| leaf.len()).sum();
+    let sealed: usize = rows.iter().map(|(_, sealed)| sealed.len()).sum();
+    let bytes = usize::try_from(manifest.bytes).unwrap();
+    println!(
+        "per event: leaf {} sealed {} archived {} without sealed {}",
+        leaves / 20_000,
+        sealed / 20_000,
+        bytes / 20_000,
+        (bytes - sealed) / 20_000
+    );
+    // Beside the sealed value: a hash of 32 bytes, a commitment of 32, and ten random bytes of an
+    // id twice. The rest of the leaf nearly vanishes.
+    assert!((bytes - sealed) / 20_000 <= 120);
+}
+
+#[test]
+fn no_personal_value_is_anywhere_in_the_bytes() {
+    let mut world = World::new();
+    world.events(500);
+    let mut folder = world.open().unwrap();
+    world.seal(&mut folder, "2026-01-18").unwrap();
+    let mut looked = 0;
+    for entry in std::fs::read_dir(world.archive()).unwrap() {
+        let bytes = std::fs::read(entry.unwrap().path()).unwrap();
+        for personal in [CANARY, "customer-17", "192.0.2.7", "n8n/1.80"] {
+            let found = bytes
+                .windows(personal.len())
+                .any(|it| it == personal.as_bytes());
+            assert!(!found, "{personal}");
+        }
+        looked += 1;
+    }
+    assert_eq!(looked, 2);
+}
