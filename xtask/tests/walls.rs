@@ -87,13 +87,15 @@ const NEVER_REACHED: [(&str, &[&str]); 7] = [
 ];
 
 /// Outside crates that only these of ours may name in their manifest.
-const WRAPPERS: [(&str, &[&str]); 7] = [
+const WRAPPERS: [(&str, &[&str]); 9] = [
     ("sqlx", &["burgess-store", "burgess-trail"]),
     ("axum", &["burgess"]),
     ("askama", &["burgess"]),
     ("cedar-policy", &["burgess-core"]),
     ("hyper-rustls", &["burgess", "burgess-gateway"]),
     ("parquet", &["burgess-trail"]),
+    ("rusty-s3", &["burgess"]),
+    ("tokio-rustls", &["burgess"]),
     ("zip", &["burgess-inspect"]),
 ];
 

@@ -19,8 +19,8 @@ use serde::Deserialize;
 use crate::ports::{PortError, Vault};
 use crate::sealing::{ActorValues, EntryNonce, Pair, SealError, Sealed, SubjectCipher};
 
-/// What the derivation of an entry's nonce begins with.
-const NONCE_HEAD: &[u8] = b"burgess.sealed/2 nonce\n";
+/// What the derivation of an entry's nonce begins with; all of it fits one block of SHA-256.
+const NONCE_HEAD: &[u8] = b"entry nonce/2\n";
 /// Bytes of a usual leaf and its side value; a batch makes room for so many at once.
 const ENTRY_BYTES_USUAL: usize = 896;
 /// What stands for a personal value that is closed.

@@ -22,7 +22,6 @@ const VERSION: u8 = 2;
 /// What every derivation of this format begins with, each with an ending of its own.
 const AEAD_HEAD: &[u8] = b"burgess.sealed/2 aead\n";
 const SALT_KEY_HEAD: &[u8] = b"burgess.sealed/2 salts\n";
-const SEED_HEAD: &[u8] = b"burgess.sealed/2 seed\n";
 /// What is authenticated with each box, before the event's id.
 const ACTOR: &[u8] = b"burgess.sealed/2 actor\n";
 const RESOURCE: &[u8] = b"burgess.sealed/2 resource\n";
@@ -174,10 +173,10 @@ impl Bound {
 }
 
 impl Pair<'_> {
-    /// The seed of the salts of one entry.
+    /// The seed of the salts of one entry. Both keys are for this alone and of fixed length, so
+    /// nothing needs to stand before them; with a usual id it all fits two blocks of SHA-256.
     pub fn seed(&self, event_id: &str, nonce: &EntryNonce) -> [u8; 32] {
         *Digest::of_parts(&[
-            SEED_HEAD,
             self.actor.salts.as_slice(),
             self.resource.salts.as_slice(),
             nonce,

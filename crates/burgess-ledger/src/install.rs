@@ -26,8 +26,8 @@ pub(crate) struct Installer {
     staged: Vec<String>,
     /// Folders with names that are not durable yet.
     folders: BTreeSet<String>,
-    /// Folders whose own names are known to be durable.
-    durable_folders: BTreeSet<String>,
+    /// Folders whose own names are durable, or will be with the next install.
+    made_folders: BTreeSet<String>,
 }
 
 fn staging_name(n: usize) -> String {
@@ -48,8 +48,12 @@ impl Installer {
             count: 0,
             staged: Vec::new(),
             folders: BTreeSet::new(),
-            durable_folders: BTreeSet::new(),
+            made_folders: BTreeSet::new(),
         })
+    }
+
+    pub(crate) fn disk(&self) -> &dyn Disk {
+        &*self.disk
     }
 
     /// Writes a file that nothing needs before the next [`Installer::install`].
@@ -109,16 +113,22 @@ impl Installer {
         }
     }
 
+    /// Removes a folder that nothing needs any more.
+    pub(crate) fn remove_folder(&mut self, folder: &str) -> io::Result<()> {
+        self.made_folders.remove(folder);
+        self.disk.remove(folder)
+    }
+
     /// A folder that a crashed process made may not be durable yet, so each folder's parent is
-    /// synced once per process even where the folder is already there.
+    /// synced once per process even where the folder is already there: with the files in it.
     fn make_folders(&mut self, folder: &str) -> io::Result<()> {
-        if folder.is_empty() || self.durable_folders.contains(folder) {
+        if folder.is_empty() || self.made_folders.contains(folder) {
             return Ok(());
         }
         self.make_folders(folder_of(folder))?;
         self.disk.make_folder(folder)?;
-        self.disk.sync_folder(folder_of(folder))?;
-        self.durable_folders.insert(folder.to_owned());
+        self.note_folder(folder);
+        self.made_folders.insert(folder.to_owned());
         Ok(())
     }
 }

@@ -30,7 +30,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub(crate) struct Publisher {
-    disk: Arc<dyn Disk>,
     signer: NoteSigner,
     installer: Installer,
     edge: Edge,
@@ -56,7 +55,6 @@ impl Publisher {
         })?;
         let edge = Edge::read(&*disk, size, &mut counters)?;
         Ok(Self {
-            disk,
             signer,
             installer,
             edge,
@@ -108,7 +106,7 @@ impl Publisher {
     /// Replaces side values of published entries.
     fn rewrite_sides(&mut self, values: &SideValues) -> io::Result<u64> {
         let edge = (&mut self.edge, &mut self.counters);
-        rewrite(&mut self.installer, &*self.disk, values, Some(edge))
+        rewrite(&mut self.installer, values, Some(edge))
     }
 
     /// Puts the entries in place and publishes the checkpoint that covers them.
@@ -187,6 +185,6 @@ impl Publisher {
     /// served by the full ones, and a reader of an older checkpoint falls back to them.
     fn forget_partials(&mut self) -> io::Result<()> {
         let mut folders = self.edge.outgrown(self.published);
-        folders.try_for_each(|folder| self.disk.remove(&folder))
+        folders.try_for_each(|folder| self.installer.remove_folder(&folder))
     }
 }

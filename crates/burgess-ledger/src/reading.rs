@@ -87,6 +87,26 @@ impl Ledger {
         Ok(entries)
     }
 
+    /// The bytes of a tile or bundle under its name in the standard, `tile/…`. One that the published
+    /// checkpoint does not cover is missing, whatever lies under its name: it may be half written.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub fn tile(&self, name: &str) -> Result<Vec<u8>, ReadError> {
+        let file = || name.to_owned();
+        let published = self.checkpoint().checkpoint.size;
+        let id = TileId::parse(name).filter(|id| id.is_covered(published));
+        let id = id.ok_or_else(|| TileError::Missing { file: file() })?;
+        let read = self.core.disk.read(&id.path());
+        Ok(read.map_err(|cause| match cause.kind() {
+            io::ErrorKind::NotFound => TileError::Missing { file: file() },
+            _ => TileError::Io {
+                file: file(),
+                cause,
+            },
+        })?)
+    }
+
     fn kept(&self, index: u64) -> Result<(), ReadError> {
         let minimum = self.minimum_index();
         if index < minimum {

@@ -4,7 +4,6 @@
 //! Side values are not bound by the log, so nothing here touches a proof. Everything can be run
 //! again: after a crash the caller hands the same order over once more.
 
-use crate::disk::Disk;
 use crate::edge::Edge;
 use crate::install::Installer;
 use crate::names::Names;
@@ -51,7 +50,7 @@ impl Ledger {
             let core = &self.core;
             let _turn = core.sealed_writer();
             let mut installer = Installer::new(core.disk.clone()).map_err(failed)?;
-            return rewrite(&mut installer, &*core.disk, &values, None).map_err(failed);
+            return rewrite(&mut installer, &values, None).map_err(failed);
         }
         self.publish_blocking()?;
         let (answer, done) = oneshot::channel();
@@ -93,7 +92,6 @@ fn failed(cause: io::Error) -> AppendError {
 /// to replace. `edge` has the unfinished file in memory.
 pub(crate) fn rewrite(
     installer: &mut Installer,
-    disk: &dyn Disk,
     values: &SideValues,
     mut edge: Option<(&mut Edge, &mut Counters)>,
 ) -> io::Result<u64> {
@@ -119,7 +117,7 @@ pub(crate) fn rewrite(
                 continue;
             }
         }
-        let bytes = match disk.read(&side::path(n)) {
+        let bytes = match installer.disk().read(&side::path(n)) {
             Ok(bytes) => bytes,
             Err(cause) if cause.kind() == io::ErrorKind::NotFound => continue,
             Err(cause) => return Err(cause),

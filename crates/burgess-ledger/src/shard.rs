@@ -37,7 +37,9 @@ pub struct Options {
     /// Bytes of drafts that may wait to be written. Each counts at least 256, so this bounds their
     /// number too. Callers beyond it wait.
     pub queue_bytes: usize,
-    /// Bytes of one write-ahead segment, at least 1 MiB. A batch may take a quarter of it.
+    /// Bytes of one write-ahead segment, at least 1 MiB. A batch may take a quarter of it. The
+    /// default is what the fastest ingest fills in a tenth of a second, in which the publisher finds
+    /// the time to make the next one ready.
     pub segment_bytes: usize,
     /// Bytes that tiles, bundles and side files may grow to; appends beyond it are refused with
     /// [`AppendError::Full`], and [`Ledger::is_writable`] says no a little earlier. `None` leaves it
@@ -59,7 +61,7 @@ impl Default for Options {
         Self {
             checkpoint_interval: Duration::from_millis(100),
             queue_bytes: 16 << 20,
-            segment_bytes: 8 << 20,
+            segment_bytes: 16 << 20,
             bytes_max: None,
             lock_table: None,
             reserve_bytes: 0,

@@ -78,6 +78,33 @@ impl TileId {
         (width > 0).then_some(Self { kind, n, width })
     }
 
+    /// Reads the one way to write the name of a tile.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        let (kind, rest) = name.strip_prefix("tile/")?.split_once('/')?;
+        let kind = match kind {
+            "entries" => Kind::Entries,
+            level => Kind::Hashes(level.parse().ok().filter(|level| *level < 8)?),
+        };
+        let (number, width) = match rest.split_once(".p/") {
+            Some((number, width)) => (number, width.parse().ok()?),
+            None => (rest, TILE_WIDTH),
+        };
+        let mut n = 0u64;
+        for group in number.split('/') {
+            let digits: u64 = group.strip_prefix('x').unwrap_or(group).parse().ok()?;
+            n = n.checked_mul(1000)?.checked_add(digits)?;
+        }
+        let id = Self { kind, n, width };
+        (id.width > 0 && id.path() == name).then_some(id)
+    }
+
+    /// Whether a log of `size` entries has everything that is in the tile.
+    #[must_use]
+    pub fn is_covered(&self, size: u64) -> bool {
+        Self::at(self.kind, self.n, size).is_some_and(|whole| self.width <= whole.width)
+    }
+
     /// The name of C2SP `tlog-tiles`: `tile/0/x001/x234/067` or `tile/entries/000.p/12`.
     #[must_use]
     pub fn path(&self) -> String {

@@ -19,8 +19,9 @@ use std::time::Duration;
 use tokio::sync::{oneshot, watch};
 
 /// Bytes of entries that may wait for their checkpoint before appends wait for the publisher:
-/// a fifth of a second of the fastest ingest that was measured, and a small part of a small machine.
-const WAITING_BYTES_MAX: usize = 64 << 20;
+/// a quarter of a second of the fastest ingest that was measured, and together with the queue less
+/// than half of the memory that a server may take.
+const WAITING_BYTES_MAX: usize = 96 << 20;
 /// Bytes of entries from which on the publisher puts them in place without waiting for more, so that
 /// a checkpoint does not come with one large burst of writes.
 const STEP_BYTES: usize = 4 << 20;

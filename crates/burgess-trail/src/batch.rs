@@ -127,6 +127,7 @@ const COLUMN_COUNT: usize = 23;
 struct Batch {
     shards: BTreeMap<String, Shard>,
     streams: BTreeMap<(i64, i64), Stream>,
+    intents: BTreeMap<(i64, i64), i64>,
     rows: Vec<Row>,
     words: Vec<(i64, String)>,
     blind: Vec<(i64, String)>,
@@ -255,6 +256,11 @@ impl Batch {
         let source = dictionary.code(tx, Kind::Source, &facts.source).await?;
         let [app, ..] = codes;
         self.count(rank, app, id, sequence, facts);
+        let key = EventKey::of(&facts.event_id);
+        if key.intent {
+            let count = self.intents.entry((source, app)).or_default();
+            *count = count.saturating_add(1);
+        }
         self.rows.push(Row {
             id,
             rank,
@@ -262,7 +268,7 @@ impl Batch {
             leaf_hash: entry.leaf_hash.to_vec(),
             sequence,
             time: facts.time.as_micros(),
-            key: EventKey::of(&facts.event_id),
+            key,
             codes,
             optional,
             risk: i64::from(facts.risk),
@@ -381,6 +387,17 @@ impl Batch {
             .bind(stream.newest)
             .bind(stream.risk)
             .bind(stream.active)
+            .execute(&mut *tx)
+            .await?;
+        }
+        for ((source, app), count) in &self.intents {
+            sqlx::query(
+                "INSERT INTO intents (source, app, count) VALUES ($1, $2, $3)
+                 ON CONFLICT (source, app) DO UPDATE SET count = count + excluded.count",
+            )
+            .bind(source)
+            .bind(app)
+            .bind(count)
             .execute(&mut *tx)
             .await?;
         }

@@ -14,7 +14,7 @@ use sqlx::AssertSqlSafe;
 
 use crate::batch::Kind;
 use crate::error::TrailError;
-use crate::index::{Trail, signed, unsigned};
+use crate::index::{Trail, unsigned};
 use crate::search::code;
 
 /// One figure and what it means.
@@ -357,24 +357,15 @@ impl Trail {
         Ok(Completeness { apps })
     }
 
-    /// How many intents from `source` a shard holds from `index` on, by app: what a gateway that
-    /// began to count there must have admitted.
-    pub async fn intents(
-        &self,
-        shard: &str,
-        index: u64,
-        source: &str,
-    ) -> Result<BTreeMap<String, u64>, TrailError> {
+    /// How many intents `source` has handed in, by app: a gateway that counts what it admits must
+    /// have counted as many since it began.
+    pub async fn intents(&self, source: &str) -> Result<BTreeMap<String, u64>, TrailError> {
         let sql = format!(
-            "SELECT codes.text, COUNT(*) FROM events JOIN codes ON codes.code = events.app
-             WHERE events.rank = (SELECT rank FROM shards WHERE name = $1) AND events.idx >= $2
-               AND events.intent > 0 AND events.source = {}
-             GROUP BY codes.text",
-            code(Kind::Source, "$3"),
+            "SELECT codes.text, intents.count FROM intents JOIN codes ON codes.code = intents.app
+             WHERE intents.source = {}",
+            code(Kind::Source, "$1"),
         );
         let rows: Vec<(String, i64)> = sqlx::query_as(AssertSqlSafe(sql))
-            .bind(shard)
-            .bind(signed(index)?)
             .bind(source)
             .fetch_all(self.pool())
             .await?;

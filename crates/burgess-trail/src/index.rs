@@ -96,6 +96,13 @@ CREATE TABLE streams (
     active INTEGER,
     PRIMARY KEY (rank, app)
 ) STRICT, WITHOUT ROWID;
+-- How many intents each source has handed in for each app.
+CREATE TABLE intents (
+    source INTEGER NOT NULL,
+    app INTEGER NOT NULL,
+    count INTEGER NOT NULL,
+    PRIMARY KEY (source, app)
+) STRICT, WITHOUT ROWID;
 -- Words of open fields; rowid is the event's id. Words of pruned events stay and lead nowhere.
 CREATE VIRTUAL TABLE words USING fts5 (
     text, content='', columnsize=0, detail=none, tokenize='ascii'
@@ -112,6 +119,7 @@ PRAGMA user_version = 2;
 const DROP: &str = "
 DROP TABLE IF EXISTS blind;
 DROP TABLE IF EXISTS words;
+DROP TABLE IF EXISTS intents;
 DROP TABLE IF EXISTS streams;
 DROP TABLE IF EXISTS events;
 DROP TABLE IF EXISTS codes;

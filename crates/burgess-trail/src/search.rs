@@ -287,29 +287,29 @@ fn push_after(sql: &mut QueryBuilder<Sqlite>, after: Cursor, order: Order) {
         .push(end);
 }
 
-/// A word is found in an open field, as an id, or in a personal field.
+/// A word is found in an open field, as an id, or in a personal field. Each way is asked through an
+/// index of its own, so that a rare word costs little however many events there are.
 fn push_word(sql: &mut QueryBuilder<Sqlite>, word: &Word) -> bool {
     let expression = word.expression();
     if expression.is_none() && word.blind.is_none() {
         return false;
     }
-    sql.push(" AND (false");
+    sql.push(" AND events.id IN (SELECT NULL WHERE false");
     if let Some(expression) = expression {
-        sql.push(" OR events.id IN (SELECT rowid FROM words WHERE words MATCH ");
-        sql.push_bind(expression).push(")");
+        sql.push(" UNION ALL SELECT rowid FROM words WHERE words MATCH ");
+        sql.push_bind(expression);
     }
     if let Some(id) = word.event_id() {
-        sql.push(" OR events.event = ");
+        sql.push(" UNION ALL SELECT id FROM events WHERE event = ");
         sql.push_bind(EventKey::of(&id).bytes);
     }
     if let Some(blind) = word.blind {
-        sql.push(" OR events.actor = ")
-            .push_bind(blind.actor.number());
-        sql.push(" OR events.resource = ");
+        sql.push(" UNION ALL SELECT id FROM events WHERE actor = ");
+        sql.push_bind(blind.actor.number());
+        sql.push(" UNION ALL SELECT id FROM events WHERE resource = ");
         sql.push_bind(blind.resource.number());
-        sql.push(" OR events.id IN (SELECT rowid / 2 FROM blind WHERE blind MATCH ");
-        sql.push_bind(format!("\"{}\"", blind.word.word()))
-            .push(")");
+        sql.push(" UNION ALL SELECT rowid / 2 FROM blind WHERE blind MATCH ");
+        sql.push_bind(format!("\"{}\"", blind.word.word()));
     }
     sql.push(")");
     true

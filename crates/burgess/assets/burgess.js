@@ -54,15 +54,35 @@ for (const zone of document.querySelectorAll('[data-drop]')) {
   });
 }
 
-// Trail: new events appear at the top while the page is open.
+// Trail: new events appear at the top while the page is open. The server sends the cells of a row,
+// already closed where this reader may not look; a row is a copy of the first one, filled as text.
+const ROWS_MAX = 200;
+const freshRow = (model, event) => {
+  const row = model.cloneNode(true);
+  for (const cell of row.querySelectorAll('[data-cell]')) { cell.textContent = event[cell.dataset.cell]; }
+  row.querySelector('[data-cell=index]').href = `/trail/${encodeURIComponent(event.id)}`;
+  row.querySelector('[data-cell=outcome]').className = `chip ${event.tone}`;
+  const app = document.createElement(event.app_link ? 'a' : 'span');
+  if (event.app_link) { app.href = `/apps/${encodeURIComponent(event.app)}`; }
+  app.dataset.cell = 'app';
+  app.textContent = event.app;
+  row.querySelector('[data-cell=app]').replaceWith(app);
+  row.className = 'fresh';
+  return row;
+};
 const tail = document.querySelector('[data-tail]');
 if (tail) {
-  const stream = new EventSource(tail.dataset.tail);
-  stream.addEventListener('event', async () => {
-    try {
-      const answer = await page('GET', location.href, null);
-      if (answer.document) { swap(tail.id, answer.document); }
-    } catch { /* the next event tries again */ }
+  new EventSource(tail.dataset.tail).addEventListener('event', async (message) => {
+    const event = JSON.parse(message.data);
+    const body = document.querySelector(`#${tail.id} tbody`);
+    if (!body) { // The first event of an empty page: the server renders the table.
+      try { swap(tail.id, (await page('GET', location.href, null)).document); } catch { /* a reload does it */ }
+      return;
+    }
+    const known = [...body.querySelectorAll('[data-cell=index]')].some((link) => link.href.endsWith(`/${encodeURIComponent(event.id)}`));
+    if (known) { return; }
+    body.prepend(freshRow(body.rows[0], event));
+    while (body.rows.length > ROWS_MAX) { body.lastElementChild.remove(); }
   });
 }
 

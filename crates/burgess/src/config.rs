@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use crate::outlets::{self, OutletError};
+
 /// The console's address when none is given.
 pub const LISTEN: &str = "127.0.0.1:8080";
 /// The gateway's address when none is given.
@@ -31,8 +33,16 @@ pub struct Config {
     pub ledger_bytes_max: Option<u64>,
     /// The policy file that names the ledger's witnesses, if there are any.
     pub witness_policy: Option<PathBuf>,
+    /// Whether and where sealed days are archived.
+    pub archive: outlets::Archive,
+    /// Who gets the trail as syslog.
+    pub syslog: Vec<outlets::Syslog>,
+    /// The time stamping authority that stamps checkpoints, if there is one.
+    pub timestamp_url: Option<String>,
     /// Whether this is the demo.
     pub demo: bool,
+    /// Whether the ledger is opened to be repaired; `burgess recover` alone says so.
+    pub recovery: bool,
 }
 
 /// Where one connector lives in one environment.
@@ -61,6 +71,19 @@ struct File {
     connector: Vec<ConnectorHost>,
     #[serde(default)]
     witness: WitnessSection,
+    #[serde(default)]
+    archive: outlets::Archive,
+    #[serde(default)]
+    syslog: Vec<outlets::Syslog>,
+    #[serde(default)]
+    timestamp: TimestampSection,
+}
+
+/// `[timestamp]`
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TimestampSection {
+    url: Option<String>,
 }
 
 /// `[witness]`
@@ -125,6 +148,17 @@ pub enum ConfigError {
         /// What was given.
         base_url: String,
     },
+    /// An archive or a receiver that cannot be.
+    #[error(transparent)]
+    Outlet(#[from] OutletError),
+    /// A service's address is not safe.
+    #[error("[{section}]: `{url}` must begin with https://, or with http:// to 127.0.0.1")]
+    Service {
+        /// The section of the file.
+        section: String,
+        /// What was given.
+        url: String,
+    },
     /// Not a name.
     #[error("`{0}` is not an organisation's name: use 1 to 40 of a-z, 0-9, - and .")]
     Organisation(String),
@@ -172,6 +206,10 @@ impl Config {
         for host in &file.connector {
             check_base_url(host)?;
         }
+        outlets::check(&file.archive, &file.syslog)?;
+        if let Some(url) = &file.timestamp.url {
+            check_service_url("timestamp", url)?;
+        }
         let from_credentials =
             || environment("CREDENTIALS_DIRECTORY").map(|d| Path::new(&d).join("burgess-kek"));
         let kek_file = flags
@@ -192,7 +230,11 @@ impl Config {
             connectors: file.connector,
             ledger_bytes_max: file.ledger_bytes_max,
             witness_policy: file.witness.policy,
+            archive: file.archive,
+            syslog: file.syslog,
+            timestamp_url: file.timestamp.url,
             demo: false,
+            recovery: false,
         })
     }
 
@@ -208,6 +250,11 @@ impl Config {
     /// The ledger's folder: one shard, `main`.
     pub fn ledger_folder(&self) -> PathBuf {
         self.data.join("ledger").join("main")
+    }
+
+    /// The archive's folder for a shard.
+    pub fn archive_folder(&self, shard: &str) -> PathBuf {
+        self.data.join("archive").join(shard)
     }
 
     /// The issuer of access tokens.
@@ -242,6 +289,19 @@ pub fn address(text: &str) -> Result<SocketAddr, ConfigError> {
     } else {
         Err(ConfigError::Outside(address))
     }
+}
+
+/// The same for a service of ours, by the name of its section.
+fn check_service_url(section: &str, url: &str) -> Result<(), ConfigError> {
+    let host = ConnectorHost {
+        id: section.to_owned(),
+        environment: String::new(),
+        base_url: url.to_owned(),
+    };
+    check_base_url(&host).map_err(|_| ConfigError::Service {
+        section: section.to_owned(),
+        url: url.to_owned(),
+    })
 }
 
 /// Plain HTTP only to this machine (R80).

@@ -11,10 +11,14 @@ mod identity;
 mod jobs;
 mod kms;
 mod operations;
+mod outlets;
+mod outward;
 mod serve;
 mod server;
 #[cfg(test)]
 mod tests;
+mod timestamp;
+mod tls;
 mod web;
 mod witness;
 mod witnesses;

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -17,7 +17,7 @@ use burgess_gateway::ports::{self, Vault};
 use burgess_gateway::{Gateway, Parts};
 use burgess_inspect::advisories::Database;
 use burgess_inspect::dlp;
-use burgess_ledger::{Ledger, LockTable, NoteSigner, Options};
+use burgess_ledger::{Ledger, LockTable, NoteSigner, OpenError, Options};
 use burgess_store::{Change, PolicyBundle, RuleKind, Store, Versioned, Write};
 use burgess_trail::Trail;
 use tokio::net::TcpListener;
@@ -34,7 +34,7 @@ use crate::kms::envelope::Key;
 use crate::kms::ring::KeyRing;
 use crate::kms::subjects::Subjects;
 use crate::operations::event;
-use crate::operations::trail::Reads;
+use crate::operations::trail::{Reads, complete};
 use crate::server::Server;
 use crate::witnesses::Witnesses;
 
@@ -135,8 +135,10 @@ pub async fn open(
         policies: ArcSwap::new(policies),
         revoked,
         gateway,
+        counted_from: OnceLock::new(),
         drafts: crate::web::Drafts::default(),
         draining: Mutex::new(()),
+        archiving: Mutex::new(()),
         projecting: Mutex::new(()),
         projected: Notify::new(),
     });
@@ -160,6 +162,9 @@ async fn recover(server: &Server) -> Result<(), StartError> {
         .await
         .map_err(open_error)?;
     jobs::project::project(server)
+        .await
+        .map_err(|p| StartError::Open(p.detail))?;
+    complete::begin_counting(server)
         .await
         .map_err(|p| StartError::Open(p.detail))?;
     if let Some(newest) = server.trail.newest_time().await.map_err(open_error)? {
@@ -263,13 +268,24 @@ async fn open_ledger(
         bytes_max: config.ledger_bytes_max,
         lock_table: Some(locks),
         reserve_bytes: LEDGER_RESERVE_BYTES,
+        recovery: config.recovery,
         ..Options::default()
     };
     // Opening reads files and asks the lock table, so it may not hold up the runtime.
-    let open = move || Ledger::open(&folder, &origin, signer, options).map_err(open_error);
+    let open = move || Ledger::open(&folder, &origin, signer, options).map_err(ledger_error);
     tokio::task::spawn_blocking(open)
         .await
         .map_err(open_error)?
+}
+
+/// What can be repaired names the verb that does it.
+fn ledger_error(error: OpenError) -> StartError {
+    match error {
+        OpenError::LockMissing { .. } | OpenError::LockBehind { .. } => StartError::Open(format!(
+            "{error}: if you have just restored a backup, run `burgess recover`"
+        )),
+        other => open_error(other),
+    }
 }
 
 /// A demo's folder is no server's folder, and the other way round: the origin says which it is.
@@ -397,16 +413,22 @@ pub async fn run(
     doors: Doors,
     stop: watch::Receiver<bool>,
 ) -> Result<(), StartError> {
-    let jobs = [
+    let mut jobs = vec![
         tokio::spawn(jobs::ticker::snapshots(Arc::clone(&server))),
         tokio::spawn(jobs::ticker::clockwork(Arc::clone(&server))),
         tokio::spawn(jobs::ticker::outbox(Arc::clone(&server))),
         tokio::spawn(jobs::witness::follow(Arc::clone(&server))),
+        tokio::spawn(jobs::archive::follow(Arc::clone(&server))),
+        tokio::spawn(jobs::timestamp::follow(Arc::clone(&server))),
         tokio::spawn({
             let server = Arc::clone(&server);
             async move { jobs::project::follow(&server).await }
         }),
     ];
+    for receiver in server.config.syslog.clone() {
+        let (server, pace) = (Arc::clone(&server), jobs::syslog::Pace::default());
+        jobs.push(tokio::spawn(jobs::syslog::follow(server, receiver, pace)));
+    }
     let app = http::router(Arc::clone(&server)).into_make_service_with_connect_info::<SocketAddr>();
     let console = axum::serve(doors.console, app).with_graceful_shutdown(stopped(stop.clone()));
     let gateway = burgess_gateway::serve(

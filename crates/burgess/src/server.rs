@@ -2,7 +2,8 @@
 //!
 //! Not here: what is decided (`operations`) and who may ask (`http`, `web`).
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwap;
 use axum::http::StatusCode;
@@ -68,10 +69,14 @@ pub struct Server {
     pub revoked: Arc<Revoked>,
     /// The gateway's snapshot is exchanged through this.
     pub gateway: Arc<burgess_gateway::Gateway>,
+    /// The gateway's intents that the ledger held when this gateway began to count, by app.
+    pub counted_from: OnceLock<BTreeMap<String, u64>>,
     /// Drafts between a verdict and its form.
     pub drafts: crate::web::Drafts,
     /// One drainer at a time.
     pub draining: Mutex<()>,
+    /// One archivist at a time.
+    pub archiving: Mutex<()>,
     /// One projector at a time.
     pub projecting: Mutex<()>,
     /// Told when events were projected: wakes open trail pages.

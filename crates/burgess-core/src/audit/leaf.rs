@@ -21,8 +21,9 @@ pub const LEAF_BYTES_MAX: usize = 65_535;
 /// Bytes that two numbers of 64 bits take at most, in decimal.
 const NUMBERS_BYTES_MAX: usize = 40;
 
-/// Bytes of a usual leaf, and some more.
+/// Bytes of a usual leaf and of a usual context, and some more.
 const LEAF_BYTES_USUAL: usize = 768;
+const CONTEXT_BYTES_USUAL: usize = 256;
 
 /// The personal fields, in the fixed order in which they are committed to.
 pub const PERSONAL_FIELDS: [&str; 5] = [
@@ -89,7 +90,7 @@ impl Leaf {
 pub fn leaf(event: &Event, source: &str, seed: [u8; 32]) -> Result<Leaf, LeafError> {
     let context = match &event.request_context {
         Some(members) => {
-            let mut json = Vec::new();
+            let mut json = Vec::with_capacity(CONTEXT_BYTES_USUAL);
             canonical::object(&mut json, members)?;
             Some(json)
         }

@@ -206,7 +206,8 @@ impl<'a> Personal<'a> {
             Some(Canonical::Text(self.resource_id)),
             self.user_agent.map(Canonical::Text),
         ];
-        let mut all = ROOT_HEAD.to_vec();
+        let mut all = Vec::with_capacity(ROOT_HEAD.len() + PERSONAL_FIELDS.len() * 32);
+        all.extend_from_slice(ROOT_HEAD);
         let mut one = Vec::with_capacity(256);
         for ((name, salt), value) in PERSONAL_FIELDS.into_iter().zip(salts(seed)).zip(values) {
             one.clear();

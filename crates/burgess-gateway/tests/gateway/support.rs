@@ -441,7 +441,10 @@ impl World {
             folder.path(),
             "test.example/log",
             signer,
-            Options::default(),
+            Options {
+                segment_bytes: 1 << 20,
+                ..Options::default()
+            },
         )
         .unwrap();
         let vault = Arc::new(TestVault::default());

@@ -8,6 +8,7 @@ use std::fs;
 use std::io;
 use std::path::Path;
 use std::process::Command;
+use std::sync::atomic::Ordering;
 
 use burgess_ledger::tree::{leaf_hash, node_hash};
 use burgess_ledger::{Ledger, Options, verify};
@@ -15,7 +16,7 @@ use burgess_ledger::{Ledger, Options, verify};
 use crate::Plan;
 use crate::clock::{Watch, figure, median, say};
 use crate::events;
-use crate::ours::{ORIGIN, Ours, Way, signer};
+use crate::ours::{self, ORIGIN, Ours, Way, signer};
 use crate::peer::Outcome;
 use crate::plot;
 use crate::report::Report;
@@ -39,31 +40,33 @@ pub(crate) fn grow(folder: &Path, entries: u64) -> Outcome<()> {
         group: GROUP,
         threads: THREADS,
     };
-    let start = cpu_nanos()?;
+    let start = cpu_nanos(&way)?;
     for mark in marks(entries) {
         ours.run(|| way.ledger.size() < mark)?;
-        say(&format!("{} {}", way.ledger.size(), cpu_nanos()? - start));
+        say(&format!(
+            "{} {}",
+            way.ledger.size(),
+            cpu_nanos(&way)? - start
+        ));
     }
     way.ledger.publish_blocking()?;
     say(&format!("rss_kb {}", peak_kb()?));
     Ok(())
 }
 
-/// 10,000, and then in steps.
+/// 10,000 and 20,000, and then in steps.
 fn marks(entries: u64) -> Vec<u64> {
     let steps = (1..=entries / STEP).map(|n| n * STEP);
-    std::iter::once(10_000).chain(steps).collect()
+    [10_000, 20_000].into_iter().chain(steps).collect()
 }
 
-/// CPU time of all threads so far, those that ended included.
-fn cpu_nanos() -> Outcome<u64> {
-    // proc(5): fields 14 and 15 are user and system time in ticks of 10 ms, counted after the
-    // name in brackets, which may hold anything.
-    let stat = fs::read_to_string("/proc/self/stat")?;
-    let (_, fields) = stat.rsplit_once(')').ok_or("no process name")?;
-    let ticks = fields.split_whitespace().skip(11).take(2);
-    let ticks: Vec<u64> = ticks.map(str::parse).collect::<Result<_, _>>()?;
-    Ok(ticks.iter().sum::<u64>() * 10_000_000)
+/// CPU time so far, of the threads that are there and of those that handed in events and ended.
+fn cpu_nanos(way: &Way) -> Outcome<u64> {
+    let mut nanos = way.ended_nanos.load(Ordering::Acquire);
+    for thread in fs::read_dir("/proc/self/task")? {
+        nanos += ours::nanos_of(&thread?.path())?;
+    }
+    Ok(nanos)
 }
 
 /// The most memory that this process had, in kilobytes.
@@ -127,15 +130,20 @@ fn costs(readings: &Readings) -> Vec<(f64, f64)> {
         .collect()
 }
 
-/// The cost near each power of ten: the median of the steps from there on to twice as far.
+/// The cost near each power of ten: the median of the steps there.
 fn flatness(plan: Plan, readings: &Readings, report: &mut Report) -> Outcome<()> {
     let costs = costs(readings);
     let mut near = Vec::new();
     for power in [1e4, 1e5, 1e6, 1e7] {
-        // The first step behind 10,000 ends at 100,000.
-        let until = f64::max(2.0 * power, 1e5);
-        let of_power = |(size, _): &&(f64, f64)| *size >= power * 0.9 && *size <= until;
-        let nearby: Vec<f64> = costs.iter().filter(of_power).map(|(_, c)| *c).collect();
+        let within = |from: f64, to: f64| -> Vec<f64> {
+            let inside = costs.iter().filter(|(size, _)| (from..to).contains(size));
+            inside.map(|(_, cost)| *cost).collect()
+        };
+        // From there to twice as far, or where the log ends, just before it.
+        let mut nearby = within(power * 1.1, power * 2.1);
+        if nearby.is_empty() {
+            nearby = within(power * 0.85, power * 1.1);
+        }
         if !nearby.is_empty() {
             say(&format!(
                 "  CPU near {power:>9} entries: {:.0} ns per event",

@@ -3,6 +3,7 @@
 //! Commitments, encryption under two subjects' keys, numbering, write-ahead segment, `fdatasync`;
 //! and, while that goes on, tiles, side files and signed checkpoints.
 
+use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -30,6 +31,8 @@ pub(crate) struct Way {
     pub(crate) journal: Journal,
     runtime: Runtime,
     calls: AtomicU64,
+    /// CPU time of threads that handed in events and ended.
+    pub(crate) ended_nanos: AtomicU64,
 }
 
 pub(crate) fn signer() -> Outcome<NoteSigner> {
@@ -48,6 +51,7 @@ impl Way {
             journal,
             runtime,
             calls: AtomicU64::new(0),
+            ended_nanos: AtomicU64::new(0),
         })
     }
 
@@ -83,6 +87,18 @@ pub(crate) fn handed_in(samples: &[Sample]) -> Vec<(&Event, Option<u64>)> {
     samples.iter().map(|sample| (&sample.event, None)).collect()
 }
 
+/// CPU time of one thread, whose folder under `/proc` it is; 0 when it ended meanwhile.
+pub(crate) fn nanos_of(thread: &Path) -> Outcome<u64> {
+    let Ok(stat) = fs::read_to_string(thread.join("schedstat")) else {
+        return Ok(0);
+    };
+    Ok(stat
+        .split(' ')
+        .next()
+        .ok_or("an empty schedstat")?
+        .parse()?)
+}
+
 /// Several threads that hand in a batch each and wait for it.
 pub(crate) struct Ours<'a> {
     pub(crate) way: &'a Way,
@@ -103,6 +119,8 @@ impl Ours<'_> {
             self.way.record(&handed_in(batch))?;
             events += u64::try_from(batch.len())?;
         }
+        let nanos = nanos_of(Path::new("/proc/thread-self"))?;
+        self.way.ended_nanos.fetch_add(nanos, Ordering::AcqRel);
         Ok(events)
     }
 

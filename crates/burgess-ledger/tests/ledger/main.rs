@@ -2,6 +2,7 @@
 
 mod appending;
 mod auditing;
+mod batching;
 mod cosigning;
 mod differential;
 mod erasing;

@@ -12,6 +12,7 @@ use burgess_ledger::SignedCheckpoint;
 use burgess_ledger::tree::leaf_hash;
 
 use super::file::{self, Writer, put_in_place, remove_if_there};
+use super::frontier::Frontier;
 use super::manifest::{self, Manifest, Sealed, is_day};
 use super::{ArchiveError, Entry, Head};
 
@@ -80,7 +81,7 @@ impl Folder {
         let (archive, manifest) = (self.archive(sealed), self.manifest(sealed));
         let there = std::fs::metadata(&archive);
         if !manifest.exists() {
-            let found = Manifest::of(&archive, sealed)?;
+            let found = Manifest::of(&archive, sealed, self.edge())?;
             found.store(&manifest)?;
             return Ok(found);
         }
@@ -89,7 +90,9 @@ impl Folder {
             return Err(ArchiveError::damaged(&manifest, "it is of another file"));
         }
         match there {
-            Err(_) if said.bucket.is_some() => Ok(said),
+            Err(_) if said.pruned || said.bucket.is_some() => Ok(said),
+            // A prune was cut off between its note and the file.
+            Ok(_) if said.pruned => remove_if_there(&archive).map(|()| said),
             Err(_) => Err(ArchiveError::Missing(archive)),
             Ok(there) if there.len() == said.bytes => Ok(said),
             // Erasure was cut off between the file and its manifest.
@@ -126,6 +129,12 @@ impl Folder {
         self.files
             .last()
             .map_or(0, |last| last.last.saturating_add(1))
+    }
+
+    /// The tree over everything that is archived.
+    fn edge(&self) -> Frontier {
+        let last = self.files.last();
+        last.map_or_else(Frontier::default, |last| Frontier::of(&last.roots))
     }
 
     /// The last day that was sealed.
@@ -179,8 +188,9 @@ impl Folder {
         let written = archive.with_extension("parquet.tmp");
         remove_if_there(&written)?;
         fill(&written, &head, entries)?;
+        // Read back and compared with the signed root before it counts.
+        let manifest = Manifest::of(&written, &sealed, self.edge())?;
         put_in_place(&written, &archive)?;
-        let manifest = Manifest::of(&archive, &sealed)?;
         manifest.store(&self.manifest(&sealed))?;
         self.files.push(manifest);
         Ok(self.files.last())
@@ -193,6 +203,17 @@ impl Folder {
     pub fn uploaded(&mut self, first: u64, bucket: &str) -> Result<(), ArchiveError> {
         self.change(first, |manifest| {
             manifest.bucket = Some(bucket.to_owned());
+            Ok(())
+        })
+    }
+
+    /// Notes that the file's event is in the ledger.
+    ///
+    /// # Errors
+    /// [`ArchiveError`].
+    pub fn recorded(&mut self, first: u64) -> Result<(), ArchiveError> {
+        self.change(first, |manifest| {
+            manifest.recorded = true;
             Ok(())
         })
     }
@@ -224,6 +245,33 @@ impl Folder {
             })?;
         }
         Ok(blanked)
+    }
+
+    /// Removes the local files that hold nothing but entries before `minimum`, and answers how many
+    /// bytes that freed. Their manifests stay: they prove the files after them. A copy in a bucket
+    /// is the bucket's own to expire. Blocks for file access.
+    ///
+    /// # Errors
+    /// [`ArchiveError`]; asking again is then safe.
+    pub fn prune(&mut self, minimum: u64) -> Result<u64, ArchiveError> {
+        let mut freed = 0u64;
+        let due = self
+            .files
+            .iter()
+            .filter(|file| file.last < minimum && !file.pruned);
+        for (first, name) in due
+            .map(|file| (file.first, file.file.clone()))
+            .collect::<Vec<_>>()
+        {
+            let archive = self.path.join(name);
+            self.change(first, |manifest| {
+                manifest.pruned = true;
+                Ok(())
+            })?;
+            freed = freed.saturating_add(std::fs::metadata(&archive).map_or(0, |it| it.len()));
+            remove_if_there(&archive)?;
+        }
+        Ok(freed)
     }
 
     fn change(

@@ -6,10 +6,14 @@
 use std::io::Read as _;
 use std::path::Path;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use burgess_core::digest::Digest;
 use serde::{Deserialize, Serialize};
 
 use super::file::{put_in_place, remove_if_there};
+use super::frontier::Frontier;
+use super::verify::walk;
 use super::{ArchiveError, FORMAT};
 
 /// Bytes of a manifest at most: a checkpoint with sixteen signatures takes 60 kB.
@@ -38,8 +42,16 @@ pub struct Manifest {
     pub digest: Digest,
     /// The signed checkpoint that ends right after the last entry.
     pub checkpoint: String,
+    /// The right edge of the tree after the last entry: height and hash of its perfect subtrees.
+    pub roots: Vec<(u32, Digest)>,
     /// Sealed values that were taken out since, by erasure.
     pub erased: u64,
+    /// Whether its event is in the ledger.
+    #[serde(default)]
+    pub recorded: bool,
+    /// Whether retention has removed the file; what stands here lets the files after it be proved.
+    #[serde(default)]
+    pub pruned: bool,
     /// Where a copy lies; none while there is only the local file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bucket: Option<String>,
@@ -90,15 +102,21 @@ pub(super) fn is_day(text: &str) -> bool {
 }
 
 impl Manifest {
-    /// What there is to say about an archive file that lies there.
-    pub(super) fn of(path: &Path, sealed: &Sealed) -> Result<Self, ArchiveError> {
-        let head = super::read(path)?.head;
+    /// What there is to say about an archive file that lies there. `before` is the tree before its
+    /// first entry; what does not lead from there to the root of its checkpoint is refused.
+    pub(super) fn of(path: &Path, sealed: &Sealed, before: Frontier) -> Result<Self, ArchiveError> {
+        let (reader, mut tree) = (super::read(path)?, before);
+        walk(&reader, path, &mut tree)?;
+        let head = reader.head;
         if (head.first, head.last) != (sealed.first, sealed.last) {
             let what = format!(
                 "it holds {} to {} by its own account",
                 head.first, head.last
             );
             return Err(ArchiveError::damaged(path, what));
+        }
+        if root_of(&head.checkpoint) != Some(STANDARD.encode(tree.root())) {
+            return Err(ArchiveError::Root(path.to_owned()));
         }
         let (bytes, digest) = digest(path)?;
         Ok(Self {
@@ -111,7 +129,10 @@ impl Manifest {
             bytes,
             digest,
             checkpoint: head.checkpoint,
+            roots: tree.roots(),
             erased: 0,
+            recorded: false,
+            pruned: false,
             bucket: None,
         })
     }
@@ -142,6 +163,11 @@ impl Manifest {
         put.map_err(ArchiveError::io(&written))?;
         put_in_place(&written, path)
     }
+}
+
+/// The third line of a checkpoint.
+fn root_of(checkpoint: &str) -> Option<String> {
+    checkpoint.lines().nth(2).map(str::to_owned)
 }
 
 /// Length and SHA-256 of a file.

@@ -10,6 +10,7 @@
 mod columns;
 mod file;
 mod folder;
+mod frontier;
 mod manifest;
 mod verify;
 

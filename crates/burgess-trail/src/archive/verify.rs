@@ -5,11 +5,12 @@
 
 use std::path::Path;
 
-use burgess_ledger::tree::{empty_root, leaf_hash, node_hash};
-use burgess_ledger::{Hash, NoteVerifier, SignedCheckpoint};
+use burgess_ledger::tree::leaf_hash;
+use burgess_ledger::{NoteVerifier, SignedCheckpoint};
 
 use super::file::Reader;
-use super::{ArchiveError, Folder, Head, read};
+use super::frontier::Frontier;
+use super::{ArchiveError, Entry, Folder, Head, read};
 
 /// What was found to hold.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,7 +43,7 @@ pub fn verify(path: &Path) -> Result<Verified, ArchiveError> {
     })
 }
 
-/// Checks all files of a shard from its first entry on: digests, order, leaf hashes, and that each
+/// Checks all files of a shard that retention has left: digests, order, leaf hashes, and that each
 /// file's checkpoint is signed by `key` over exactly these leaves. Blocks for file access.
 ///
 /// # Errors
@@ -58,6 +59,11 @@ pub fn verify_all(path: &Path, key: &NoteVerifier) -> Result<Verified, ArchiveEr
     };
     for manifest in folder.files() {
         let file = path.join(&manifest.file);
+        if manifest.pruned {
+            // Taken on trust only until the next root, which it has to lead to.
+            tree = Frontier::of(&manifest.roots);
+            continue;
+        }
         if !file.exists() {
             // It lies in a bucket: fetch it to check it.
             return Err(ArchiveError::Missing(file));
@@ -85,7 +91,11 @@ pub fn verify_all(path: &Path, key: &NoteVerifier) -> Result<Verified, ArchiveEr
 }
 
 /// Hashes every leaf; answers how many there are and how many have a sealed value.
-fn walk(reader: &Reader, path: &Path, tree: &mut Frontier) -> Result<(u64, u64), ArchiveError> {
+pub(super) fn walk(
+    reader: &Reader,
+    path: &Path,
+    tree: &mut Frontier,
+) -> Result<(u64, u64), ArchiveError> {
     let head = &reader.head;
     let (mut expected, mut sealed) = (head.first, 0);
     for group in reader.groups() {
@@ -97,12 +107,10 @@ fn walk(reader: &Reader, path: &Path, tree: &mut Frontier) -> Result<(u64, u64),
                     found: entry.index,
                 });
             }
-            if leaf_hash(&entry.leaf) != entry.leaf_hash {
-                return Err(ArchiveError::Leaf {
-                    file: path.to_owned(),
-                    index: entry.index,
-                });
-            }
+            check_leaf(&entry).map_err(|index| ArchiveError::Leaf {
+                file: path.to_owned(),
+                index,
+            })?;
             tree.push(entry.leaf_hash);
             sealed += u64::from(!entry.sealed.is_empty());
             expected += 1;
@@ -115,24 +123,28 @@ fn walk(reader: &Reader, path: &Path, tree: &mut Frontier) -> Result<(u64, u64),
     Ok((expected - head.first, sealed))
 }
 
-/// The roots of the perfect subtrees at the right edge, the largest first: all that it takes to go
-/// on and to know the root of RFC 6962 at any size.
-#[derive(Default)]
-struct Frontier(Vec<(u32, Hash)>);
-
-impl Frontier {
-    fn push(&mut self, leaf: Hash) {
-        let (mut height, mut hash) = (0, leaf);
-        while let Some((_, left)) = self.0.pop_if(|(like, _)| *like == height) {
-            hash = node_hash(&left, &hash);
-            height += 1;
-        }
-        self.0.push((height, hash));
+/// Whether a leaf has the hash that stands beside it; its index, where it has not.
+fn check_leaf(entry: &Entry) -> Result<(), u64> {
+    if leaf_hash(&entry.leaf) != entry.leaf_hash {
+        return Err(entry.index);
     }
+    Ok(())
+}
 
-    fn root(&self) -> Hash {
-        let mut roots = self.0.iter().rev().map(|(_, hash)| *hash);
-        let smallest = roots.next().unwrap_or_else(empty_root);
-        roots.fold(smallest, |right, left| node_hash(&left, &right))
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_leaf_that_is_not_what_its_hash_says_is_named() {
+        let mut entry = Entry {
+            index: 7,
+            leaf_hash: leaf_hash(b"leaf"),
+            leaf: b"leaf".to_vec(),
+            sealed: Vec::new(),
+        };
+        assert_eq!(check_leaf(&entry), Ok(()));
+        entry.leaf[0] ^= 1;
+        assert_eq!(check_leaf(&entry), Err(7));
     }
 }

@@ -5,9 +5,12 @@
 
 pub mod csv;
 pub mod jsonl;
+pub mod ocsf;
+pub mod syslog;
 
 use crate::error::TrailError;
 use crate::search::Row;
+use burgess_core::audit::Event;
 
 /// How an export is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -16,17 +19,23 @@ pub enum Format {
     Csv,
     /// For programs: exact.
     Jsonl,
+    /// For security tools: the Open Cybersecurity Schema Framework, one JSON object per line.
+    Ocsf,
+    /// For collectors: RFC 5424, one message per line.
+    Syslog,
 }
 
 impl Format {
     /// All of them.
-    pub const ALL: [Self; 2] = [Self::Csv, Self::Jsonl];
+    pub const ALL: [Self; 4] = [Self::Csv, Self::Jsonl, Self::Ocsf, Self::Syslog];
 
     /// The name, also the ending of the file's name.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Csv => "csv",
             Self::Jsonl => "jsonl",
+            Self::Ocsf => "ocsf",
+            Self::Syslog => "syslog",
         }
     }
 
@@ -39,7 +48,8 @@ impl Format {
     pub const fn media_type(self) -> &'static str {
         match self {
             Self::Csv => "text/csv; charset=utf-8",
-            Self::Jsonl => "application/jsonl",
+            Self::Jsonl | Self::Ocsf => "application/jsonl",
+            Self::Syslog => "text/plain; charset=utf-8",
         }
     }
 
@@ -47,7 +57,7 @@ impl Format {
     pub fn head(self) -> String {
         match self {
             Self::Csv => csv::head(),
-            Self::Jsonl => String::new(),
+            Self::Jsonl | Self::Ocsf | Self::Syslog => String::new(),
         }
     }
 
@@ -59,6 +69,23 @@ impl Format {
         match self {
             Self::Csv => Ok(csv::row(row)),
             Self::Jsonl => jsonl::row(row),
+            Self::Ocsf => ocsf::row(row),
+            Self::Syslog => Ok(format!("{}\n", syslog::event(row, true))),
         }
     }
+}
+
+/// What happened, in one sentence that holds no personal value.
+fn sentence(event: &Event) -> String {
+    let why = event.error_code.as_ref();
+    format!(
+        "{} {} {} of {} in {}: {}{}",
+        event.actor_role,
+        event.action_type,
+        event.resource_type,
+        event.app_id,
+        event.environment,
+        event.outcome,
+        why.map(|code| format!(" ({code})")).unwrap_or_default()
+    )
 }

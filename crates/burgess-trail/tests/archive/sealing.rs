@@ -84,6 +84,38 @@ fn erasure_takes_sealed_values_out_and_every_proof_still_holds() {
     }
 }
 
+#[test]
+fn what_retention_removes_is_gone_and_what_it_leaves_still_proves_itself() {
+    let mut world = World::new();
+    let mut folder = world.open().unwrap();
+    for day in ["2026-01-18", "2026-01-19", "2026-01-20"] {
+        world.events(300);
+        world.seal(&mut folder, day).unwrap();
+    }
+    let bytes = folder.files()[0].bytes;
+    assert_eq!(folder.prune(300).unwrap(), bytes);
+    assert_eq!(folder.prune(599).unwrap(), 0, "entry 599 is to stay");
+    assert!(!world.archive().join(&folder.files()[0].file).exists());
+    let again = world.open().unwrap();
+    assert_eq!(again.next(), 900);
+    let verified = archive::verify_all(&world.archive(), &world.key()).unwrap();
+    assert_eq!((verified.files, verified.entries), (2, 600));
+    world.events(10);
+    world.seal(&mut folder, "2026-01-21").unwrap();
+    archive::verify_all(&world.archive(), &world.key()).unwrap();
+
+    // Whoever rewrites what the pruned file left behind does not come to the signed root.
+    let manifest = world
+        .archive()
+        .join(&folder.files()[0].file)
+        .with_extension("json");
+    let text = std::fs::read_to_string(&manifest).unwrap();
+    let mut said: serde_json::Value = serde_json::from_str(&text).unwrap();
+    said["roots"][0][1] = "00".repeat(32).into();
+    std::fs::write(&manifest, said.to_string()).unwrap();
+    archive::verify_all(&world.archive(), &world.key()).unwrap_err();
+}
+
 /// Sizes are those of the events that the product writes: leaves of some 500 bytes, sealed values of
 /// some 200.
 #[test]

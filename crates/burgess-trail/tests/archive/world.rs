@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use burgess_core::audit::{ActionType, Event, Outcome, Place, leaf};
+use burgess_core::audit::{ActionType, Event, Opening, Outcome, Place, leaf};
 use burgess_core::data::Classification;
 use burgess_core::digest::Digest;
 use burgess_core::id::{AppId, ApprovalId, EventId};
@@ -52,6 +52,11 @@ impl World {
         Folder::open(&self.archive())
     }
 
+    /// Makes the next events those of a later number.
+    pub fn skip(&mut self, count: u64) {
+        self.written += count;
+    }
+
     /// Appends that many events of one day.
     pub fn events(&mut self, count: u64) {
         let range = self.written..self.written + count;
@@ -95,19 +100,14 @@ fn noise(of: u64, length: usize) -> Vec<u8> {
 fn draft(number: u64) -> Draft {
     let event = event(number);
     let seed: [u8; 32] = noise(number, 32).try_into().unwrap();
-    let leaf = leaf(&event, seed).unwrap();
-    let opened = serde_json::to_vec(&leaf.opening).unwrap();
+    let leaf = leaf(&event, "gateway", seed).unwrap();
+    let [head, middle, tail] = leaf.pieces().map(|piece| Piece::Bytes(piece.to_vec()));
+    let opened = serde_json::to_vec(&Opening::of(&event, seed)).unwrap();
     Draft {
         source: "gateway".to_owned(),
         source_seq: None,
         stream: event.app_id.to_string(),
-        template: vec![
-            Piece::Bytes(leaf.head),
-            Piece::Sequence,
-            Piece::Bytes(leaf.middle),
-            Piece::SourceSeq,
-            Piece::Bytes(leaf.tail),
-        ],
+        template: vec![head, Piece::Sequence, middle, Piece::SourceSeq, tail],
         // What encryption makes of the personal values: as many bytes, a nonce and a tag.
         side: noise(number + 1_000_000, opened.len() - 64 + 40),
     }

@@ -218,6 +218,20 @@ async fn a_trail_is_complete_when_it_is_gapless_and_every_intent_has_an_outcome(
     }
 }
 
+// R135
+#[tokio::test]
+async fn intents_are_counted_by_source_and_app() {
+    let entries = trail();
+    let (_dir, trail) = filled(&entries).await;
+    let mut expected: BTreeMap<String, u64> = BTreeMap::new();
+    for event in events(&entries).filter(|it| it.event_id.as_str().ends_with("_intent")) {
+        *expected.entry(event.app_id.to_string()).or_default() += 1;
+    }
+    assert_eq!(expected.values().sum::<u64>(), 51);
+    assert_eq!(trail.intents("console").await.unwrap(), expected);
+    assert!(trail.intents("gateway").await.unwrap().is_empty());
+}
+
 /// Completeness by reading, one event after another.
 fn by_hand(entries: &[Told]) -> BTreeMap<String, bool> {
     let ids: BTreeSet<&str> = events(entries).map(|it| it.event_id.as_str()).collect();

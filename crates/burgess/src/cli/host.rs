@@ -8,6 +8,7 @@ use burgess_core::app::Environment;
 use burgess_core::id::Email;
 use burgess_core::roles::Role;
 use burgess_core::time::Span;
+use burgess_ledger::AppendError;
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{UnixListener, UnixStream};
@@ -16,7 +17,7 @@ use super::run::{Failure, Outcome, config, key, say};
 use super::{AdvisoriesVerb, Format, Place};
 use crate::config::Config;
 use crate::operations::people::{self, Invited};
-use crate::operations::secrets;
+use crate::operations::{recover, secrets};
 use crate::serve;
 use crate::server::Server;
 
@@ -40,6 +41,8 @@ pub enum Ask {
         /// Their unit.
         unit: String,
     },
+    /// A time stamp on the newest checkpoint.
+    Timestamp,
     /// A connector's secret.
     Secret {
         /// Which connector.
@@ -83,6 +86,9 @@ async fn answer(server: &Server, ask: Ask) -> Result<String, String> {
                 server.config.listen
             ))
         }
+        Ask::Timestamp => crate::jobs::timestamp::stamp(server)
+            .await
+            .map(|stamped| stamped.to_string()),
         Ask::Secret {
             connector,
             environment,
@@ -193,6 +199,28 @@ pub async fn ask(config: &Config, ask: Ask) -> Result<String, Failure> {
     server.ledger.close();
     server.store.close().await;
     said
+}
+
+/// Opens the ledger for recovery, records that, and closes it again.
+pub async fn recover(place: Place) -> Outcome {
+    let config = Config {
+        recovery: true,
+        ..config(&place)?
+    };
+    let key = key(&config)?;
+    let server = serve::open(config, key, Span::ZERO).await?;
+    let recorded = recover::record(&server).await;
+    server.ledger.close();
+    let failure = server.ledger.last_error();
+    server.store.close().await;
+    let entries = recorded.map_err(|p| Failure(p.detail))?;
+    if let Some(failure) = failure.filter(|it| *it != AppendError::Closed) {
+        return Err(Failure(failure.to_string()));
+    }
+    say(&format!(
+        "the ledger holds {entries} entries and is in order; start the server, which takes its disk reserve again\n"
+    ));
+    Ok(true)
 }
 
 /// One thing that is missing or unsafe.

@@ -108,6 +108,12 @@ pub enum Verb {
         #[arg(long, value_name = "FILE")]
         key_file: Option<PathBuf>,
     },
+    /// Have the newest checkpoint stamped by the configured time stamping authority (RFC 3161)
+    Timestamp {
+        /// Where the server lives
+        #[command(flatten)]
+        place: Place,
+    },
     /// Print a one-time sign-in link for somebody, on the machine itself
     Invite {
         /// Their e-mail address
@@ -143,6 +149,16 @@ pub enum Verb {
     Keygen {
         /// The file to write, outside the data folder
         path: PathBuf,
+    },
+    /// Repair the ledger of a stopped server: after a full disk, or a restored backup
+    ///
+    /// Gives the ledger's disk reserve back to the file system, and moves the lock table to where
+    /// the ledger stands if the ledger continues what the table holds. The repair becomes an event.
+    /// Nothing is served; start the server afterwards.
+    Recover {
+        /// Where the server lives
+        #[command(flatten)]
+        place: Place,
     },
     /// What is missing or unsafe, each with its fix
     Doctor {
@@ -352,25 +368,63 @@ pub enum PolicyVerb {
     },
 }
 
+/// What a search of the trail is narrowed by.
+#[derive(Debug, Args)]
+pub struct Narrow {
+    /// Words, or nothing for the newest
+    pub text: Option<String>,
+    /// The app's id
+    #[arg(long)]
+    pub app: Option<String>,
+    /// Who acted
+    #[arg(long)]
+    pub actor: Option<String>,
+    /// The resource's id
+    #[arg(long)]
+    pub resource: Option<String>,
+    /// Its kind, as `approval` or a dataset's name
+    #[arg(long)]
+    pub resource_type: Option<String>,
+    /// create, read, update, delete, execute or export
+    #[arg(long)]
+    pub action: Option<String>,
+    /// success, failure or blocked
+    #[arg(long)]
+    pub outcome: Option<String>,
+    /// Why not, as a stable code
+    #[arg(long)]
+    pub error_code: Option<String>,
+    /// public, internal, sensitive, pii or phi
+    #[arg(long)]
+    pub class: Option<String>,
+    /// The approval's id
+    #[arg(long)]
+    pub approval: Option<String>,
+    /// sandbox, staging, production or control
+    #[arg(long)]
+    pub environment: Option<String>,
+    /// From this time on: a date, or a time in UTC
+    #[arg(long)]
+    pub from: Option<String>,
+    /// Before this time
+    #[arg(long)]
+    pub to: Option<String>,
+}
+
 /// What can be asked of the trail.
 #[derive(Debug, Subcommand)]
 pub enum AuditVerb {
     /// Search events on a server
     Search {
-        /// Words, or nothing for the newest
-        text: Option<String>,
-        /// The app's id
+        /// What to look for
+        #[command(flatten)]
+        narrow: Narrow,
+        /// Go on where an earlier answer ended: its `next`
         #[arg(long)]
-        app: Option<String>,
-        /// Who acted
+        after: Option<String>,
+        /// Events at most, 1 to 500 [default: 50]
         #[arg(long)]
-        actor: Option<String>,
-        /// create, read, update, delete, execute or export
-        #[arg(long)]
-        action: Option<String>,
-        /// success, failure or blocked
-        #[arg(long)]
-        outcome: Option<String>,
+        limit: Option<u32>,
         /// How to print
         #[command(flatten)]
         printing: Printing,
@@ -383,14 +437,23 @@ pub enum AuditVerb {
         #[arg(long)]
         out: Option<PathBuf>,
     },
-    /// Download the events that match, as CSV or JSON lines
+    /// Download the events that match, or a case file of them
     Export {
-        /// csv or jsonl
+        /// csv, jsonl, or case: events, receipts and checkpoint in one file that verifies offline
         #[arg(long, default_value = "jsonl")]
         r#as: String,
-        /// The app's id
+        /// What to look for
+        #[command(flatten)]
+        narrow: Narrow,
+        /// Why; a case needs it
         #[arg(long)]
-        app: Option<String>,
+        reason: Option<String>,
+        /// For a case: one event and what happened around it
+        #[arg(long)]
+        event: Option<String>,
+        /// Where to write it [default: standard output]
+        #[arg(long)]
+        out: Option<PathBuf>,
     },
     /// Verify a ledger folder, as burgess-verify does
     Verify {

@@ -77,6 +77,7 @@ fn dispatch(verb: Verb) -> Outcome {
             name,
             key_file,
         })),
+        Verb::Timestamp { place } => wait(timestamp(place)),
         Verb::Invite {
             email,
             role,
@@ -111,6 +112,7 @@ fn dispatch(verb: Verb) -> Outcome {
             clap_mangen::Man::new(Cli::command()).render(&mut std::io::stdout())?;
             Ok(true)
         }
+        Verb::Recover { place } => wait(host::recover(place)),
         Verb::Doctor { place, printing } => host::doctor(&place, printing.format),
         Verb::Advisories(verb) => host::advisories(verb),
         verb @ (Verb::Inspect { .. }
@@ -187,6 +189,15 @@ async fn up(place: Place) -> Outcome {
     listening.abort();
     ended?;
     say("stopped\n");
+    Ok(true)
+}
+
+async fn timestamp(place: Place) -> Outcome {
+    let config = config(&place)?;
+    say(&format!(
+        "{}\n",
+        host::ask(&config, host::Ask::Timestamp).await?
+    ));
     Ok(true)
 }
 

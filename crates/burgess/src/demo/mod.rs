@@ -52,7 +52,11 @@ pub async fn run(
             .collect(),
         ledger_bytes_max: None,
         witness_policy: None,
+        archive: crate::outlets::Archive::default(),
+        syslog: Vec::new(),
+        timestamp_url: None,
         demo: true,
+        recovery: false,
     };
     let doors = serve::bind(&mut config).await?;
     let stop = serve::stop_on_signals();

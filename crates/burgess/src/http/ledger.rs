@@ -60,15 +60,6 @@ async fn tile(
     peer: Peer,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let plain = path.split('/').all(|part| {
-        !part.is_empty()
-            && part.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'.')
-            && part != "."
-            && part != ".."
-    });
-    if !plain {
-        return Err(Problem::not_found("tile", &path));
-    }
     let entries = path.starts_with("entries/");
     if entries {
         let caller = session::caller(&server, &headers, peer.0).await?;
@@ -88,9 +79,10 @@ async fn tile(
             now,
         )?;
     }
-    let file = server.config.ledger_folder().join("tile").join(&path);
-    let bytes = tokio::fs::read(&file)
+    let (ledger, name) = (server.ledger.clone(), format!("tile/{path}"));
+    let bytes = tokio::task::spawn_blocking(move || ledger.tile(&name))
         .await
+        .map_err(|e| Problem::internal(&e))?
         .map_err(|_| Problem::not_found("tile", &path))?;
     let cache = if entries {
         "private, no-store"

@@ -175,7 +175,19 @@ pub const OPERATIONS: &[Operation] = &[
             ("owner", "string"),
         ],
     ),
-    get("/api/v1/events", "search the trail"),
+    get(
+        "/api/v1/events",
+        "search the trail, or export what is found",
+    ),
+    get(
+        "/api/v1/events/tail",
+        "follow the trail (server-sent events)",
+    ),
+    get("/api/v1/events/{id}/case", "a case export of an incident"),
+    get(
+        "/api/v1/trail/completeness",
+        "whether the trail of each app is complete",
+    ),
     Operation {
         method: "post",
         path: "/api/v1/events",
@@ -199,7 +211,15 @@ pub const OPERATIONS: &[Operation] = &[
         "/ledger/main/checkpoint",
         "the signed checkpoint (C2SP tlog-checkpoint)",
     ),
-    open("/ledger/main/vkey", "the ledger's verifier key"),
+    open("/ledger/main/vkey", "the ledger's Ed25519 verifier key"),
+    open(
+        "/ledger/main/vkeys",
+        "every verifier key of the ledger, one a line",
+    ),
+    open(
+        "/ledger/main/witnessed",
+        "the newest checkpoint that a quorum of witnesses cosigned",
+    ),
     open("/ledger/main/tile/{path}", "a tile (C2SP tlog-tiles)"),
 ];
 

@@ -68,10 +68,19 @@ async fn record(server: &Server, rows: &[Pending]) -> Result<(), Problem> {
     })
 }
 
+/// Whether the fault is one row's own, or the batch's: then the rows before it go in first.
 fn goes_in_parts(cause: &JournalError) -> bool {
-    matches!(
-        cause,
-        JournalError::Append(AppendError::BatchTooLarge { .. })
-            | JournalError::Vault(PortError::Erased)
-    )
+    use AppendError::{BatchTooLarge, LeafTooLarge, SideTooLarge};
+    match cause {
+        JournalError::Leaf(_)
+        | JournalError::Seal(_)
+        | JournalError::Vault(PortError::Erased)
+        | JournalError::Append(BatchTooLarge { .. } | LeafTooLarge { .. } | SideTooLarge { .. }) => {
+            true
+        }
+        JournalError::Vault(_)
+        | JournalError::Append(_)
+        | JournalError::Read(_)
+        | JournalError::NotAnEvent { .. } => false,
+    }
 }

@@ -162,3 +162,49 @@ impl Vault for Subjects {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kms::envelope::Key;
+    use burgess_core::time::Span;
+    use std::path::Path;
+
+    async fn vault(data: &Path) -> Subjects {
+        let ambient = Arc::new(Ambient::behind(Span::ZERO));
+        let store = Store::open(data, ambient.now()).await.unwrap();
+        let keys = KeyRing::open(&data.join("keys"), Key::new([1; 32])).unwrap();
+        Subjects::new(Arc::new(store), Arc::new(keys), ambient)
+    }
+
+    fn subjects(names: &[&str]) -> Vec<String> {
+        names.iter().map(|name| (*name).to_owned()).collect()
+    }
+
+    #[tokio::test]
+    async fn keys_are_made_once_for_a_whole_batch_and_are_there_after_a_restart() {
+        let folder = tempfile::tempdir().unwrap();
+        let vault = vault(folder.path()).await;
+        let names = subjects(&["actor:dana", "resource:quote:7", "actor:dana"]);
+        let ciphers = vault.to_seal(&names).await.unwrap();
+        assert!(Arc::ptr_eq(&ciphers[0], &ciphers[2]));
+        for (name, cipher) in names.iter().zip(&ciphers) {
+            assert_eq!(cipher.alias(), vault.alias(name));
+        }
+        vault.forget(&ciphers[0].alias());
+        let again = vault.to_open(ciphers[0].alias()).await.unwrap().unwrap();
+        assert!(!Arc::ptr_eq(&ciphers[0], &again), "fetched from the store");
+        let unknown = vault.alias("actor:nobody");
+        assert!(vault.to_open(unknown).await.unwrap().is_none());
+        drop(vault);
+
+        let restarted = self::vault(folder.path()).await;
+        let pair = |actor, resource| burgess_gateway::sealing::Pair { actor, resource };
+        let seed = pair(&*ciphers[0], &*ciphers[1]).seed("evt_1", &[0; 12]);
+        let ciphers = restarted.to_seal(&names).await.unwrap();
+        assert_eq!(
+            pair(&*ciphers[0], &*ciphers[1]).seed("evt_1", &[0; 12]),
+            seed
+        );
+    }
+}

@@ -13,6 +13,7 @@ pub mod evidence;
 pub mod intake;
 pub mod people;
 pub mod promote;
+pub mod recover;
 pub mod report;
 pub mod retire;
 pub mod review;

@@ -5,12 +5,16 @@
 //! trail is itself an event (`reads`).
 
 mod asked;
+pub mod case;
+pub mod complete;
 pub mod export;
+pub mod incident;
 mod reads;
+pub mod tail;
 
 use burgess_core::policy::action::{ReadEntries, ReadTrail};
 use burgess_core::policy::facts::{NoContext, Organisation};
-use burgess_ledger::ReadError;
+use burgess_ledger::{ReadError, SignedCheckpoint};
 use burgess_trail::{Cursor, Hit, Row};
 use serde_json::{Value, json};
 
@@ -21,7 +25,8 @@ use super::{Caller, may, permit};
 use crate::http::problem::Problem;
 use crate::server::Server;
 
-const WHOLE: Organisation = Organisation { revision: 0 };
+/// What rights on the trail are asked on.
+pub const WHOLE: Organisation = Organisation { revision: 0 };
 
 /// One page of an answer.
 #[derive(Clone, Debug, Default)]
@@ -41,6 +46,8 @@ pub enum ProofState {
     Durable,
     /// Under a checkpoint that the operator signed.
     Signed,
+    /// Under one that a quorum of witnesses cosigned as well.
+    Witnessed,
 }
 
 impl ProofState {
@@ -49,14 +56,19 @@ impl ProofState {
         match self {
             Self::Durable => "durable",
             Self::Signed => "signed",
+            Self::Witnessed => "witnessed",
         }
     }
 }
 
 /// How far the proof of the event at that place reaches now.
 pub fn proof_state(server: &Server, row: &Row) -> ProofState {
-    let signed = server.ledger.checkpoint();
-    if row.shard == signed.checkpoint.origin && row.index < signed.checkpoint.size {
+    let covers = |signed: &SignedCheckpoint| {
+        row.shard == signed.checkpoint.origin && row.index < signed.checkpoint.size
+    };
+    if server.ledger.witnessed().is_some_and(|it| covers(&it)) {
+        ProofState::Witnessed
+    } else if covers(&server.ledger.checkpoint()) {
         ProofState::Signed
     } else {
         ProofState::Durable
@@ -202,18 +214,20 @@ async fn receipt_of(server: &Server, index: u64, open: bool) -> Result<Value, Pr
         .open(index)
         .await
         .map_err(|e| Problem::internal(&e))?;
-    let opened = match &entry.opening {
-        Some(opening) => {
-            let partial = opening
-                .partial(|_| open)
-                .map_err(|e| Problem::internal(&e))?;
-            Some(serde_json::to_value(partial).map_err(|e| Problem::internal(&e))?)
-        }
-        None => None,
-    };
     use base64::Engine as _;
     let leaf = base64::engine::general_purpose::STANDARD.encode(&leaf);
-    Ok(json!({ "schema": "burgess.receipt/1", "leaf": leaf, "proof": proof, "opened": opened }))
+    let mut receipt = json!({ "schema": "burgess.receipt/1", "leaf": leaf, "proof": proof });
+    // Of what is closed for good there is nothing to say, and the leaf is proved all the same.
+    if let Some(opening) = &entry.opening {
+        let partial = opening
+            .partial(|_| open)
+            .map_err(|e| Problem::internal(&e))?;
+        let opened = serde_json::to_value(partial).map_err(|e| Problem::internal(&e))?;
+        if let Some(members) = receipt.as_object_mut() {
+            members.insert("opened".to_owned(), opened);
+        }
+    }
+    Ok(receipt)
 }
 
 /// The line that verifies a receipt offline.

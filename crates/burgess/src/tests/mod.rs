@@ -2,12 +2,16 @@
 //! can be moved. Nothing is replaced but the clock; the binary itself is tested elsewhere.
 
 mod approvals;
+mod archive;
 mod checklist;
 mod clockwork;
 mod gates;
 mod intake;
+mod packs;
 mod pages;
 mod replay;
 mod routes;
 mod secrets;
+mod stream;
+mod trail;
 mod world;

@@ -176,7 +176,7 @@ async fn answers(world: &World) -> Vec<String> {
     let asked = [
         all.clone(),
         Query {
-            actor: Some(DANA.to_owned()),
+            actor: Some(world.server.blinder.actor(DANA)),
             ..all.clone()
         },
         Query {

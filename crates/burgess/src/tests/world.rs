@@ -110,7 +110,11 @@ fn config(folder: &TempDir, demo: bool) -> Config {
         connectors: Vec::new(),
         ledger_bytes_max: None,
         witness_policy: None,
+        archive: crate::outlets::Archive::default(),
+        syslog: Vec::new(),
+        timestamp_url: None,
         demo,
+        recovery: false,
     }
 }
 

@@ -1,21 +1,22 @@
-//! The trail: search, one event with its proof, downloads, and the live tail.
+//! The trail: search, the live tail, completeness, and downloads.
+//!
+//! One event with everything around it is in `incident`.
 
-use std::convert::Infallible;
-use std::time::Duration;
+mod incident;
 
 use askama::Template;
 use axum::Router;
 use axum::extract::{Path, Query, State};
-use axum::response::sse::{Event as Sse, KeepAlive, Sse as Stream};
-use axum::response::{IntoResponse as _, Response};
+use axum::http::HeaderMap;
+use axum::response::Response;
 use axum::routing::get;
-use burgess_core::audit::{ActionType, Outcome};
+use burgess_core::audit::{ActionType, Outcome, Place};
 use burgess_core::data::Classification;
 use burgess_core::id::AppId;
 use burgess_core::policy::action::{ExportTrail, ReadTrail};
-use burgess_core::policy::facts::{NoContext, Organisation};
+use burgess_core::policy::facts::NoContext;
 use burgess_trail::Row;
-use futures_util::stream;
+use serde::Serialize;
 
 use super::frame::Frame;
 use super::page;
@@ -23,22 +24,24 @@ use super::view;
 use crate::http::api::events::{self, Narrow};
 use crate::http::problem::Problem;
 use crate::http::{App, Signed};
-use crate::operations::{may, permit, trail};
+use crate::operations::trail::{Asked, ProofState, WHOLE, complete, proof_state, tail};
+use crate::operations::{Caller, may, permit, trail};
 use crate::server::Server;
-
-const WHOLE: Organisation = Organisation { revision: 0 };
 
 pub(super) fn router() -> Router<App> {
     Router::new()
         .route("/trail", get(search))
         .route("/trail.csv", get(csv))
         .route("/trail.jsonl", get(jsonl))
-        .route("/trail/tail", get(tail))
-        .route("/trail/{id}", get(one))
+        .route("/trail.case", get(case))
+        .route("/trail/tail", get(follow))
+        .route("/trail/completeness", get(completeness))
         .route("/trail/{id}/receipt", get(receipt))
+        .merge(incident::router())
 }
 
 /// One event in a list.
+#[derive(Serialize)]
 pub(super) struct EventRow {
     pub(super) id: String,
     pub(super) index: u64,
@@ -53,10 +56,11 @@ pub(super) struct EventRow {
     pub(super) outcome: &'static str,
     pub(super) tone: &'static str,
     pub(super) code: String,
+    pub(super) proof: &'static str,
 }
 
 /// One event in a list, in words.
-pub(super) fn event_row(_server: &Server, row: &Row) -> EventRow {
+pub(super) fn event_row(server: &Server, row: &Row) -> EventRow {
     let event = &row.event;
     let state = match (&event.previous_state, &event.next_state) {
         (Some(from), Some(to)) if from != to => format!(": {from} → {to}"),
@@ -85,12 +89,21 @@ pub(super) fn event_row(_server: &Server, row: &Row) -> EventRow {
             Outcome::Blocked => "bad",
         },
         code: event.error_code.clone().unwrap_or_default(),
+        proof: proof_words(proof_state(server, row)),
+    }
+}
+
+/// How far a proof reaches, in a word.
+const fn proof_words(state: ProofState) -> &'static str {
+    match state {
+        ProofState::Durable => "durable",
+        ProofState::Signed => "signed",
+        ProofState::Witnessed => "witnessed",
     }
 }
 
 struct OptionView {
     value: &'static str,
-    label: &'static str,
     chosen: bool,
 }
 
@@ -107,14 +120,27 @@ struct FieldView {
 struct TrailPage {
     frame: Frame,
     proof_line: String,
+    complete: Percent,
     fields: Vec<FieldView>,
+    more: Vec<FieldView>,
+    more_used: bool,
     events: Vec<EventRow>,
     caption: String,
     may_export: bool,
     query: String,
+    hidden: Vec<(&'static str, String)>,
     next: String,
+    tail: String,
 }
 
+/// How many trails are complete, for a sentence.
+struct Percent {
+    percent: usize,
+    complete: usize,
+    total: usize,
+}
+
+/// What covers the trail as a whole.
 fn proof_line(server: &Server) -> String {
     let checkpoint = server.ledger.checkpoint();
     format!(
@@ -125,57 +151,102 @@ fn proof_line(server: &Server) -> String {
     )
 }
 
-fn fields(narrow: &Narrow) -> Vec<FieldView> {
-    let text = |name, label, kind, value: &Option<String>| FieldView {
+fn text(
+    name: &'static str,
+    label: &'static str,
+    kind: &'static str,
+    value: &Option<String>,
+) -> FieldView {
+    FieldView {
         name,
         label,
         kind,
         value: value.clone().unwrap_or_default(),
         options: Vec::new(),
-    };
-    let choice = |name, label, value: &Option<String>, all: Vec<&'static str>| FieldView {
+    }
+}
+
+fn choice(
+    name: &'static str,
+    label: &'static str,
+    value: &Option<String>,
+    all: impl Iterator<Item = &'static str>,
+) -> FieldView {
+    let options = all.map(|v| OptionView {
+        value: v,
+        chosen: value.as_deref() == Some(v),
+    });
+    FieldView {
         name,
         label,
         kind: "text",
         value: String::new(),
-        options: all
-            .into_iter()
-            .map(|v| OptionView {
-                value: v,
-                label: v,
-                chosen: value.as_deref() == Some(v),
-            })
-            .collect(),
-    };
-    vec![
+        options: options.collect(),
+    }
+}
+
+/// What most searches need; about a person only for who may see persons.
+fn fields(narrow: &Narrow, open: bool) -> Vec<FieldView> {
+    let mut fields = vec![
         text("q", "Words", "search", &narrow.q),
         text("app", "App", "text", &narrow.app),
-        text("actor", "Who", "text", &narrow.actor),
-        choice(
-            "action",
-            "Action",
-            &narrow.action,
-            ActionType::ALL.iter().map(|a| a.as_str()).collect(),
-        ),
+    ];
+    if open {
+        fields.push(text("actor", "Who", "text", &narrow.actor));
+    }
+    fields.extend([
         choice(
             "outcome",
             "Outcome",
             &narrow.outcome,
-            Outcome::ALL.iter().map(|o| o.as_str()).collect(),
+            Outcome::ALL.iter().map(|o| o.as_str()),
         ),
         choice(
             "class",
             "Class",
             &narrow.class,
-            Classification::ALL.iter().map(|c| c.as_str()).collect(),
+            Classification::ALL.iter().map(|c| c.as_str()),
         ),
         text("from", "From", "date", &narrow.from),
         text("to", "Until", "date", &narrow.to),
-    ]
+    ]);
+    fields
 }
 
-fn query_string(narrow: &Narrow) -> String {
-    let mut out = form_urlencoded::Serializer::new(String::new());
+/// The rest, behind a summary.
+fn more_fields(narrow: &Narrow, open: bool) -> Vec<FieldView> {
+    let mut fields = vec![
+        choice(
+            "action",
+            "Action",
+            &narrow.action,
+            ActionType::ALL.iter().map(|a| a.as_str()),
+        ),
+        choice(
+            "environment",
+            "Environment",
+            &narrow.environment,
+            Place::ALL.iter().map(|p| p.as_str()),
+        ),
+        text(
+            "resource_type",
+            "Kind of resource",
+            "text",
+            &narrow.resource_type,
+        ),
+    ];
+    if open {
+        fields.push(text("resource", "Resource", "text", &narrow.resource));
+    }
+    fields.extend([
+        text("approval", "Approval", "text", &narrow.approval),
+        text("error_code", "Error code", "text", &narrow.error_code),
+    ]);
+    fields
+}
+
+/// What a search is narrowed by, as pairs of a query.
+fn pairs(narrow: &Narrow) -> Vec<(&'static str, String)> {
     let all = [
         ("q", &narrow.q),
         ("app", &narrow.app),
@@ -185,15 +256,46 @@ fn query_string(narrow: &Narrow) -> String {
         ("class", &narrow.class),
         ("approval", &narrow.approval),
         ("resource", &narrow.resource),
+        ("resource_type", &narrow.resource_type),
+        ("environment", &narrow.environment),
+        ("error_code", &narrow.error_code),
         ("from", &narrow.from),
         ("to", &narrow.to),
     ];
-    for (name, value) in all {
-        if let Some(value) = value.as_deref().filter(|v| !v.is_empty()) {
-            out.append_pair(name, value);
-        }
-    }
+    all.into_iter()
+        .filter_map(|(name, value)| Some((name, value.clone().filter(|v| !v.is_empty())?)))
+        .collect()
+}
+
+fn query_string(pairs: &[(&'static str, String)]) -> String {
+    let mut out = form_urlencoded::Serializer::new(String::new());
+    out.extend_pairs(pairs);
     out.finish()
+}
+
+/// A search as a link to its page.
+pub(super) fn link(asked: &Asked) -> String {
+    let texts = [
+        ("app", &asked.app),
+        ("actor", &asked.actor),
+        ("resource", &asked.resource),
+        ("resource_type", &asked.resource_type),
+        ("approval", &asked.approval),
+    ];
+    let mut pairs: Vec<(&'static str, String)> = texts
+        .into_iter()
+        .filter_map(|(name, value)| Some((name, value.clone()?)))
+        .collect();
+    for (name, time) in [("from", asked.from), ("to", asked.to)] {
+        pairs.extend(time.map(|time| (name, time.to_string())));
+    }
+    format!("/trail?{}", query_string(&pairs))
+}
+
+/// Whether somebody may take the trail out.
+pub(super) fn may_export(server: &Server, caller: &Caller) -> bool {
+    let now = server.ambient.now();
+    may::<ExportTrail>(server, &caller.principal(), &WHOLE, &NoContext, now)
 }
 
 async fn search(
@@ -202,16 +304,41 @@ async fn search(
     Query(narrow): Query<Narrow>,
 ) -> Result<Response, Problem> {
     crate::jobs::project::project(&server).await?;
+    let open = trail::may_open(&server, &caller);
+    let newest = server
+        .trail
+        .newest()
+        .await
+        .map_err(|e| Problem::internal(&e))?;
     let found = trail::search(&server, &caller, &narrow.asked()?).await?;
-    let closed = if trail::may_open(&server, &caller) {
+    let complete = complete::complete(&server).await?;
+    let closed = if open {
         ""
     } else {
         " Personal values are closed for your role."
     };
+    let pairs = pairs(&narrow);
+    let query = query_string(&pairs);
+    let more = more_fields(&narrow, open);
+    // Older pages stand still: what is new does not belong on them.
+    let tail = match (&narrow.after, newest) {
+        (None, Some(newest)) => format!("/trail/tail?{query}&after={newest}"),
+        (None, None) => format!("/trail/tail?{query}"),
+        (Some(_), _) => String::new(),
+    };
     page(&TrailPage {
         frame: Frame::of(&server, &caller, "/trail").await,
         proof_line: proof_line(&server),
-        fields: fields(&narrow),
+        complete: Percent {
+            percent: complete.percent(),
+            complete: complete.complete(),
+            total: complete.total(),
+        },
+        fields: fields(&narrow, open),
+        more_used: more
+            .iter()
+            .any(|field| !field.value.is_empty() || field.options.iter().any(|it| it.chosen)),
+        more,
         caption: format!(
             "{} event{}, the newest first.{closed}",
             found.rows.len(),
@@ -222,15 +349,11 @@ async fn search(
             .iter()
             .map(|row| event_row(&server, row))
             .collect(),
-        may_export: may::<ExportTrail>(
-            &server,
-            &caller.principal(),
-            &WHOLE,
-            &NoContext,
-            server.ambient.now(),
-        ),
-        query: query_string(&narrow),
+        may_export: may_export(&server, &caller),
+        query,
+        hidden: pairs,
         next: found.next.map(|n| n.to_string()).unwrap_or_default(),
+        tail,
     })
 }
 
@@ -250,131 +373,12 @@ async fn jsonl(
     events::export(&server, &caller, &narrow, "jsonl").await
 }
 
-#[derive(Template)]
-#[template(path = "event.html")]
-struct EventPage {
-    frame: Frame,
-    id: String,
-    headline: String,
-    tone: &'static str,
-    outcome: &'static str,
-    time: String,
-    facts: Vec<(&'static str, String)>,
-    neighbours: Vec<EventRow>,
-    proof_line: String,
-    verify: String,
-    vkey: String,
-}
-
-async fn one(
+async fn case(
     State(server): State<App>,
     Signed(caller): Signed,
-    Path(id): Path<String>,
+    Query(narrow): Query<Narrow>,
 ) -> Result<Response, Problem> {
-    crate::jobs::project::project(&server).await?;
-    let row = trail::one(&server, &caller, &id).await?;
-    let line = event_row(&server, &row);
-    let around = trail::Asked {
-        app: Some(row.event.app_id.to_string()),
-        limit: 11,
-        ..trail::Asked::default()
-    };
-    let neighbours = trail::look(&server, &caller, &around).await?.rows;
-    let neighbours = neighbours
-        .iter()
-        .filter(|n| n.index != row.index)
-        .map(|n| event_row(&server, n))
-        .collect();
-    let covered = server.ledger.checkpoint().checkpoint.size > row.index;
-    page(&EventPage {
-        frame: Frame::of(&server, &caller, "/trail").await,
-        headline: format!("{} by {}", line.did, line.actor),
-        tone: line.tone,
-        outcome: line.outcome,
-        time: row.event.timestamp.to_string(),
-        facts: facts(&row),
-        neighbours,
-        proof_line: format!(
-            "Leaf {} of {}, {}; {}.",
-            row.index,
-            row.shard,
-            if covered {
-                "under the signed checkpoint"
-            } else {
-                "durable, and under the next checkpoint in a moment"
-            },
-            server.witnesses.sentence(&server.ledger)
-        ),
-        verify: trail::verify_line(&server, &id),
-        vkey: server.ledger.vkey().to_owned(),
-        id,
-    })
-}
-
-fn facts(row: &Row) -> Vec<(&'static str, String)> {
-    let event = &row.event;
-    let opt = |value: &Option<String>| value.clone().unwrap_or_else(|| "–".to_owned());
-    vec![
-        ("Event", event.event_id.to_string()),
-        (
-            "Actor",
-            format!("{} ({})", event.actor_id, event.actor_role),
-        ),
-        ("App", format!("{} {}", event.app_id, event.version)),
-        ("Environment", event.environment.as_str().to_owned()),
-        (
-            "Resource",
-            format!("{} {}", event.resource_type, event.resource_id),
-        ),
-        ("Class", event.data_classification.to_string()),
-        ("Error code", opt(&event.error_code)),
-        (
-            "State",
-            format!(
-                "{} → {}",
-                opt(&event.previous_state),
-                opt(&event.next_state)
-            ),
-        ),
-        ("Risk score then", event.risk_score_at_time.to_string()),
-        (
-            "Approval",
-            event
-                .approval_id
-                .as_ref()
-                .map_or_else(|| "–".to_owned(), ToString::to_string),
-        ),
-        (
-            "Decision",
-            event.decision.as_ref().map_or_else(
-                || "–".to_owned(),
-                |d| format!("{}: {}", d.answer, d.policies.join(", ")),
-            ),
-        ),
-        (
-            "Policy digest",
-            event
-                .policy_digest
-                .map_or_else(|| "–".to_owned(), |d| d.to_string()),
-        ),
-        (
-            "Charter digest",
-            event
-                .charter_digest
-                .map_or_else(|| "–".to_owned(), |d| d.to_string()),
-        ),
-        ("Address", opt(&event.ip_address)),
-        ("Program", opt(&event.user_agent)),
-        (
-            "Circumstances",
-            event.request_context.as_ref().map_or_else(
-                || "–".to_owned(),
-                |c| serde_json::to_string(c).unwrap_or_default(),
-            ),
-        ),
-        ("Sequence", format!("{} in this app's stream", row.sequence)),
-        ("Leaf hash", row.leaf_hash.to_string()),
-    ]
+    events::export(&server, &caller, &narrow, "case").await
 }
 
 async fn receipt(
@@ -385,24 +389,72 @@ async fn receipt(
     events::receipt_file(&server, &caller, &id).await
 }
 
-/// Tells an open page that there is something new; the page then asks for it with its own rights.
-async fn tail(State(server): State<App>, Signed(caller): Signed) -> Result<Response, Problem> {
+/// Each new event that the page's search would find, as the cells of its row.
+async fn follow(
+    State(server): State<App>,
+    Signed(caller): Signed,
+    headers: HeaderMap,
+    Query(narrow): Query<Narrow>,
+) -> Result<Response, Problem> {
+    let asked = events::behind(&narrow, &headers)?;
+    let seen = tail::follow(&server, caller, asked).await?;
+    Ok(events::stream(seen, move |row| event_row(&server, row)))
+}
+
+struct TrailRow {
+    app: String,
+    app_link: bool,
+    shard: String,
+    events: u64,
+    gapless: bool,
+    open_intents: u64,
+    admitted: u64,
+    leaves: u64,
+    complete: bool,
+}
+
+#[derive(Template)]
+#[template(path = "completeness.html")]
+struct CompletenessPage {
+    frame: Frame,
+    as_of: String,
+    complete: Percent,
+    waiting: u64,
+    apps: Vec<TrailRow>,
+}
+
+async fn completeness(
+    State(server): State<App>,
+    Signed(caller): Signed,
+) -> Result<Response, Problem> {
     let now = server.now()?;
     permit::<ReadTrail>(&server, &caller.principal(), &WHOLE, &NoContext, now)?;
-    let events = stream::unfold(server, |server| async move {
-        server.projected.notified().await;
-        let size = server.ledger.size();
-        Some((
-            Ok::<_, Infallible>(
-                Sse::default()
-                    .event("event")
-                    .id(size.to_string())
-                    .data(size.to_string()),
-            ),
-            server,
-        ))
-    });
-    Ok(Stream::new(events)
-        .keep_alive(KeepAlive::new().interval(Duration::from_secs(15)))
-        .into_response())
+    let found = complete::complete(&server).await?;
+    let mut apps: Vec<TrailRow> = found
+        .apps
+        .iter()
+        .map(|it| TrailRow {
+            app: it.told.app.clone(),
+            app_link: it.told.app != AppId::ORGANISATION,
+            shard: it.told.shard.clone(),
+            events: it.told.events,
+            gapless: it.told.gapless,
+            open_intents: it.told.open_intents,
+            admitted: it.admitted,
+            leaves: it.leaves,
+            complete: it.is_complete(),
+        })
+        .collect();
+    apps.sort_by_key(|row| row.complete);
+    page(&CompletenessPage {
+        frame: Frame::of(&server, &caller, "/trail").await,
+        as_of: view::time(now),
+        complete: Percent {
+            percent: found.percent(),
+            complete: found.complete(),
+            total: found.total(),
+        },
+        waiting: found.waiting,
+        apps,
+    })
 }

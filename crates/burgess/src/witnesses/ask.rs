@@ -3,16 +3,9 @@
 use burgess_ledger::policy::Party;
 use burgess_ledger::witness::AddCheckpoint;
 use burgess_ledger::{Ledger, SignedCheckpoint};
-use bytes::Bytes;
-use http::{Method, Request, StatusCode, header};
-use http_body_util::{BodyExt as _, Full, Limited};
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
-use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::{TokioExecutor, TokioTimer};
+use http::StatusCode;
 
-/// Bytes of an answer at most: a few cosignatures of 3.4 kB each.
-const ANSWER_BYTES_MAX: usize = 64 * 1024;
+use crate::outward::Outward;
 
 /// Why there is no cosignature.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,23 +27,13 @@ struct Reply {
 }
 
 pub(super) struct Asker {
-    http: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
+    http: Outward,
 }
 
 impl Asker {
     pub(super) fn new() -> Self {
-        let mut http = HttpConnector::new();
-        http.enforce_http(false);
-        // Plain http is for this machine alone; reading the policy sees to that.
-        let https = HttpsConnectorBuilder::new()
-            .with_webpki_roots()
-            .https_or_http()
-            .enable_http1()
-            .wrap_connector(http);
         Self {
-            http: Client::builder(TokioExecutor::new())
-                .pool_timer(TokioTimer::new())
-                .build(https),
+            http: Outward::new(),
         }
     }
 
@@ -108,20 +91,14 @@ impl Asker {
 
     async fn send(&self, witness: &Party, body: String) -> Result<Reply, Trouble> {
         let url = witness.url.as_deref().unwrap_or_default();
-        let request = Request::builder()
-            .method(Method::POST)
-            .uri(format!("{}/add-checkpoint", url.trim_end_matches('/')))
-            .header(header::CONTENT_TYPE, "text/plain; charset=utf-8")
-            .body(Full::new(Bytes::from(body)))
-            .map_err(silent)?;
-        let answer = self.http.request(request).await.map_err(silent)?;
-        let status = answer.status();
-        let body = Limited::new(answer.into_body(), ANSWER_BYTES_MAX)
-            .collect()
-            .await;
-        let body = body.map_err(silent)?.to_bytes();
-        let text = String::from_utf8(body.to_vec()).map_err(silent)?;
-        Ok(Reply { status, text })
+        let url = format!("{}/add-checkpoint", url.trim_end_matches('/'));
+        let kind = "text/plain; charset=utf-8";
+        let reply = self.http.post(&url, kind, body.into_bytes()).await;
+        let reply = reply.map_err(silent)?;
+        Ok(Reply {
+            status: reply.status,
+            text: String::from_utf8(reply.body.to_vec()).map_err(silent)?,
+        })
     }
 }
 

@@ -275,6 +275,7 @@ fn every_verb_has_help() {
         "demo",
         "up",
         "invite",
+        "recover",
         "doctor",
         "inspect",
         "charter",

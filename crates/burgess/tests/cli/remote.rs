@@ -245,6 +245,35 @@ fn the_trail_is_searched_exported_proved_and_verified_and_a_changed_byte_is_foun
     )
     .unwrap();
     assert!(receipt.is_object());
+    let search = |more: &[&str]| {
+        let all = [
+            &["audit", "search", "--limit", "2", "--format", "json"],
+            more,
+        ]
+        .concat();
+        parsed(&demo.run("ana", &all))
+    };
+    let first = search(&["--class", "pii"]);
+    let next = first["next"].as_str().unwrap();
+    let second = search(&["--class", "pii", "--after", next]);
+    let index = |page: &Value, row: usize| page["items"][row]["index"].as_u64().unwrap();
+    assert!(index(&second, 0) < index(&first, 1));
+    assert_eq!(first["items"][0]["event"]["data_classification"], "pii");
+    let case = demo.folder.path().join("case.json");
+    let out = case.to_str().unwrap();
+    let export = |more: &[&str]| {
+        let all = [&["audit", "export", "--as", "case", "--out", out], more].concat();
+        demo.run("ana", &all)
+    };
+    assert_eq!(code(&export(&[])), 2, "without a reason");
+    assert!(!case.exists(), "nothing that looks like a case is left");
+    let made = export(&["--class", "pii", "--reason", "we look into it"]);
+    assert_eq!(code(&made), 0, "{}", said(&made));
+    let text = std::fs::read_to_string(&case).unwrap();
+    let key = burgess_ledger::NoteVerifier::parse(&demo.key).unwrap();
+    let trust = burgess_ledger::Trust::new(vec![key], None).unwrap();
+    let pack = burgess_ledger::pack::verify(text.as_bytes(), &trust).unwrap();
+    assert!(pack.events > 5, "{} events", pack.events);
     let csv = demo.run("ana", &["audit", "export", "--as", "csv"]);
     let rows = String::from_utf8_lossy(&csv.stdout).lines().count();
     assert!(code(&csv) == 0 && rows > 20, "{rows} rows");

@@ -10,6 +10,7 @@ mod crm;
 mod house;
 mod office;
 mod sample;
+mod stamps;
 mod walk;
 mod watcher;
 mod whole;

@@ -224,7 +224,7 @@ impl Office {
                     .iter()
                     .map(|row| row["event"].clone()),
             );
-            match page["next"].as_u64() {
+            match page["next"].as_str() {
                 Some(next) => after = format!("&after={next}"),
                 None => return found,
             }

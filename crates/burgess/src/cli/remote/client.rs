@@ -3,13 +3,15 @@
 //! Each POST carries a random `Idempotency-Key`, so that sending it again after a broken
 //! connection cannot do it twice.
 
+use std::io::Write;
 use std::net::IpAddr;
 use std::time::Duration;
 
 use burgess_core::time::Span;
 use bytes::Bytes;
-use http::{Method, Request, StatusCode, Uri, header};
+use http::{Method, Request, Response, StatusCode, Uri, header};
 use http_body_util::{BodyExt as _, Full, Limited};
+use hyper::body::Incoming;
 use hyper_util::client::legacy;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
@@ -114,6 +116,38 @@ impl Client {
         }
     }
 
+    /// Reads a resource of any size into `out`, and answers its bytes.
+    pub(super) async fn save(
+        &self,
+        path: &str,
+        out: &mut impl Write,
+    ) -> Result<Result<u64, Value>, Failure> {
+        let response = self.ask(Method::GET, path, Vec::new(), &[]).await?;
+        let status = response.status();
+        let mut body = response.into_body();
+        if !status.is_success() {
+            let bytes = Limited::new(body, ANSWER_BYTES_MAX).collect().await;
+            let bytes = bytes.map_err(|e| self.broke_off(&e))?.to_bytes();
+            return match answer(status, &bytes)? {
+                Answer::Yes(value) | Answer::No(value) => Ok(Err(value)),
+            };
+        }
+        let mut written = 0u64;
+        while let Some(frame) = body.frame().await {
+            let frame = frame.map_err(|e| self.broke_off(&e))?;
+            if let Some(data) = frame.data_ref() {
+                out.write_all(data)?;
+                written = written.saturating_add(u64::try_from(data.len()).unwrap_or(u64::MAX));
+            }
+        }
+        out.flush()?;
+        Ok(Ok(written))
+    }
+
+    fn broke_off(&self, cause: &dyn std::fmt::Display) -> Failure {
+        Failure(format!("the answer of {} broke off: {cause}", self.server))
+    }
+
     /// Asks for a change; `seen` is the revision that it is based on.
     pub(super) async fn post(
         &self,
@@ -140,6 +174,34 @@ impl Client {
         body: Vec<u8>,
         headers: &[(&str, String)],
     ) -> Result<(StatusCode, Bytes), Failure> {
+        let exchange = async {
+            let response = self.ask(method, path, body, headers).await?;
+            let status = response.status();
+            let body = Limited::new(response.into_body(), ANSWER_BYTES_MAX)
+                .collect()
+                .await;
+            let body = body.map_err(|e| self.broke_off(&e))?;
+            Ok((status, body.to_bytes()))
+        };
+        let late = |_| {
+            Failure(format!(
+                "{} took more than {} s",
+                self.server,
+                TIME_MAX.as_secs()
+            ))
+        };
+        tokio::time::timeout(TIME_MAX, exchange)
+            .await
+            .map_err(late)?
+    }
+
+    async fn ask(
+        &self,
+        method: Method,
+        path: &str,
+        body: Vec<u8>,
+        headers: &[(&str, String)],
+    ) -> Result<Response<Incoming>, Failure> {
         let mut request = Request::builder()
             .method(method)
             .uri(format!("{}{path}", self.server))
@@ -158,32 +220,12 @@ impl Client {
             request = request.header(header::AUTHORIZATION, format!("Bearer {session}"));
         }
         let request = request.body(Full::new(Bytes::from(body)))?;
-        let exchange = async {
-            let unreachable = |e: legacy::Error| {
-                Failure(format!(
-                    "{} does not answer ({e}): is `burgess up` running?",
-                    self.server
-                ))
-            };
-            let response = self.http.request(request).await.map_err(unreachable)?;
-            let status = response.status();
-            let body = Limited::new(response.into_body(), ANSWER_BYTES_MAX)
-                .collect()
-                .await;
-            let body =
-                body.map_err(|e| Failure(format!("the answer of {} broke off: {e}", self.server)))?;
-            Ok((status, body.to_bytes()))
-        };
-        let late = |_| {
+        self.http.request(request).await.map_err(|e| {
             Failure(format!(
-                "{} took more than {} s",
-                self.server,
-                TIME_MAX.as_secs()
+                "{} does not answer ({e}): is `burgess up` running?",
+                self.server
             ))
-        };
-        tokio::time::timeout(TIME_MAX, exchange)
-            .await
-            .map_err(late)?
+        })
     }
 }
 

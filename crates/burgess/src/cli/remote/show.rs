@@ -181,18 +181,22 @@ pub(super) fn events(value: &Value) -> String {
         );
         let _infallible = writeln!(
             out,
-            "{time} {outcome:<8} {action:<8} {app:<32} {} {} by {} {}",
+            "{time} {outcome:<8} {action:<8} {app:<32} {} {} by {} {} ({})",
             field("resource_type"),
             field("resource_id"),
             field("actor_id"),
-            field("event_id")
+            field("event_id"),
+            text(row, "/proof")
         );
     }
     if out.is_empty() {
         out.push_str("no event matches\n");
     }
-    if value.get("next").is_some_and(|next| !next.is_null()) {
-        out.push_str("there are more: narrow the search, or use `burgess audit export`\n");
+    if let Some(next) = value.get("next").and_then(Value::as_str) {
+        let _infallible = writeln!(
+            out,
+            "there are more: add --after {next}, narrow the search, or use `burgess audit export`"
+        );
     }
     out
 }

@@ -12,7 +12,7 @@ use burgess_ledger::{NoteVerifier, Policy, Trust, note};
 use super::client::{self, Answer, id};
 use super::{show, wants_json};
 use crate::cli::run::{Failure, Outcome, say, wait};
-use crate::cli::{AuditVerb, Format};
+use crate::cli::{AuditVerb, Format, Narrow};
 use crate::witnesses::NOT_WITNESSED;
 
 /// Bytes of a part of a log at most: one more than a bundle of 256 entries of 65,535 bytes,
@@ -25,20 +25,15 @@ const KEY_BYTES_MAX: u64 = 64 * 1024;
 pub(super) fn run(verb: AuditVerb) -> Outcome {
     match verb {
         AuditVerb::Search {
-            text,
-            app,
-            actor,
-            action,
-            outcome,
+            narrow,
+            after,
+            limit,
             printing,
         } => {
-            let query = query(&[
-                ("q", text),
-                ("app", app),
-                ("actor", actor),
-                ("action", action),
-                ("outcome", outcome),
-            ]);
+            let mut pairs = pairs(narrow);
+            pairs.push(("after", after));
+            pairs.push(("limit", limit.map(|limit| limit.to_string())));
+            let query = query(&pairs);
             let as_json = wants_json(printing.format)?;
             wait(async move {
                 match client::signed_in()?
@@ -51,9 +46,51 @@ pub(super) fn run(verb: AuditVerb) -> Outcome {
             })
         }
         AuditVerb::Proof { event, out } => wait(proof(event, out)),
-        AuditVerb::Export { r#as, app } => wait(export(r#as, app)),
+        AuditVerb::Export {
+            r#as,
+            narrow,
+            reason,
+            event,
+            out,
+        } => {
+            let path = match event {
+                None => {
+                    let mut pairs = pairs(narrow);
+                    pairs.extend([("as", Some(r#as)), ("reason", reason)]);
+                    format!("/api/v1/events?{}", query(&pairs))
+                }
+                Some(event) if r#as == "case" => {
+                    let query = query(&[("reason", reason)]);
+                    format!("/api/v1/events/{}/case?{query}", id(&event)?)
+                }
+                Some(_) => {
+                    return Err(Failure(
+                        "one event and what happened around it is a case: add --as case".to_owned(),
+                    ));
+                }
+            };
+            wait(export(path, out))
+        }
         AuditVerb::Verify { dir, key, policy } => verify(&dir, &key, policy.as_deref()),
     }
+}
+
+fn pairs(narrow: Narrow) -> Vec<(&'static str, Option<String>)> {
+    vec![
+        ("q", narrow.text),
+        ("app", narrow.app),
+        ("actor", narrow.actor),
+        ("resource", narrow.resource),
+        ("resource_type", narrow.resource_type),
+        ("action", narrow.action),
+        ("outcome", narrow.outcome),
+        ("error_code", narrow.error_code),
+        ("class", narrow.class),
+        ("approval", narrow.approval),
+        ("environment", narrow.environment),
+        ("from", narrow.from),
+        ("to", narrow.to),
+    ]
 }
 
 fn query(pairs: &[(&str, Option<String>)]) -> String {
@@ -82,17 +119,38 @@ async fn proof(event: String, out: Option<PathBuf>) -> Outcome {
     Ok(true)
 }
 
-async fn export(format: String, app: Option<String>) -> Outcome {
-    let query = query(&[("as", Some(format)), ("app", app)]);
-    match client::signed_in()?
-        .download(&format!("/api/v1/events?{query}"))
-        .await?
-    {
-        Ok(bytes) => {
-            say(&String::from_utf8_lossy(&bytes));
+/// Writes what comes while it comes. A file that broke off is taken away: half an export must not
+/// look like a whole one.
+async fn export(path: String, out: Option<PathBuf>) -> Outcome {
+    let client = client::signed_in()?;
+    let Some(file) = out else {
+        return match client.save(&path, &mut std::io::stdout().lock()).await? {
+            Ok(_) => Ok(true),
+            Err(problem) => show::refused(&problem, Format::Text),
+        };
+    };
+    let cannot =
+        |e: std::io::Error| Failure(format!("`{}` cannot be written: {e}", file.display()));
+    let mut part = file.clone().into_os_string();
+    part.push(".part");
+    let part = PathBuf::from(part);
+    let saved = client
+        .save(&path, &mut File::create(&part).map_err(cannot)?)
+        .await;
+    match saved {
+        Ok(Ok(bytes)) => {
+            std::fs::rename(&part, &file).map_err(cannot)?;
+            say(&format!("wrote {}: {bytes} bytes\n", file.display()));
             Ok(true)
         }
-        Err(problem) => show::refused(&problem, Format::Text),
+        Ok(Err(problem)) => {
+            std::fs::remove_file(&part).map_err(cannot)?;
+            show::refused(&problem, Format::Text)
+        }
+        Err(failure) => {
+            std::fs::remove_file(&part).map_err(cannot)?;
+            Err(failure)
+        }
     }
 }
 

@@ -1,30 +1,42 @@
-//! Events: handed in by apps, searched, opened and proved for people.
+//! Events: handed in by apps, searched, followed, opened and proved for people.
+
+use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use axum::extract::{Path, Query as UrlQuery, State};
 use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::sse::{Event as Sse, KeepAlive, Sse as EventStream};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use burgess_core::time::Timestamp;
+use burgess_core::policy::action::ReadTrail;
+use burgess_core::policy::facts::NoContext;
+use burgess_core::time::{Span, Timestamp};
 use burgess_trail::export::Format;
 use burgess_trail::{Cursor, Order, Row};
-use futures_util::{Stream, TryStreamExt as _};
-use serde::Deserialize;
+use futures_util::{Stream, StreamExt as _, TryStreamExt as _};
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::http::problem::Problem;
 use crate::http::{App, Peer, Signed};
-use crate::operations::Caller;
 use crate::operations::telemetry::{self, Sender};
-use crate::operations::trail::{self, Asked};
+use crate::operations::trail::tail::{self, Seen};
+use crate::operations::trail::{self, Asked, case, complete, incident};
+use crate::operations::{Caller, permit};
 use crate::server::Server;
+
+/// The name of the case export beside the formats of single events.
+const CASE: &str = "case";
 
 pub(super) fn router() -> Router<App> {
     Router::new()
         .route("/api/v1/events", get(search).post(submit))
+        .route("/api/v1/events/tail", get(tail))
         .route("/api/v1/events/{id}", get(read))
+        .route("/api/v1/events/{id}/case", get(incident_case))
         .route("/api/v1/events/{id}/receipt", get(receipt))
+        .route("/api/v1/trail/completeness", get(completeness))
         .route("/api/v1/heartbeat", post(heartbeat))
 }
 
@@ -61,13 +73,29 @@ pub struct Narrow {
     pub after: Option<String>,
     /// Rows at most.
     pub limit: Option<u32>,
-    /// For exports: csv or jsonl.
+    /// For exports: csv, jsonl or case.
     pub r#as: Option<String>,
     /// For case exports: why.
     pub reason: Option<String>,
+    /// For an incident: how many minutes around the event are near.
+    pub around: Option<i64>,
 }
 
+/// The longest time around an event that counts as near.
+const AROUND_MAX: i64 = 7 * 24 * 60;
+
 impl Narrow {
+    /// How far around an event "near" reaches.
+    pub fn around(&self) -> Result<Span, Problem> {
+        match self.around {
+            None => Ok(incident::AROUND),
+            Some(minutes) if (1..=AROUND_MAX).contains(&minutes) => Ok(Span::minutes(minutes)),
+            Some(minutes) => Err(Problem::input(format!(
+                "`{minutes}` minutes are not a time around an event: choose 1 to {AROUND_MAX}"
+            ))),
+        }
+    }
+
     /// As the trail is asked; dates without a time are taken as midnight.
     pub fn asked(&self) -> Result<Asked, Problem> {
         let text = |field: &Option<String>| {
@@ -154,16 +182,101 @@ pub async fn export(
     format: &str,
 ) -> Result<Response, Problem> {
     let asked = narrow.asked()?;
+    if format == CASE {
+        let reason = narrow.reason.as_deref().unwrap_or_default();
+        let text = case::of_search(server, caller, &asked, reason).await?;
+        return Ok(download("application/json", "case.json", text));
+    }
     let Some(format) = Format::parse(format) else {
         let known: Vec<&str> = Format::ALL.iter().map(|it| it.as_str()).collect();
         return Err(Problem::input(format!(
-            "`{format}` is not an export format: choose {}",
+            "`{format}` is not an export format: choose {} or {CASE}",
             known.join(", ")
         )));
     };
     let text = trail::export::export(server, caller, &asked, format).await?;
     let name = format!("trail.{}", format.as_str());
     Ok(download(format.media_type(), &name, text))
+}
+
+/// One event and what happened around it, as a case.
+pub async fn export_incident(
+    server: &App,
+    caller: &Caller,
+    narrow: &Narrow,
+    id: &str,
+) -> Result<Response, Problem> {
+    let reason = narrow.reason.as_deref().unwrap_or_default();
+    let text = case::of_incident(server, caller, id, narrow.around()?, reason).await?;
+    Ok(download("application/json", "case.json", text))
+}
+
+async fn incident_case(
+    State(server): State<App>,
+    Signed(caller): Signed,
+    Path(id): Path<String>,
+    UrlQuery(narrow): UrlQuery<Narrow>,
+) -> Result<Response, Problem> {
+    export_incident(&server, &caller, &narrow, &id).await
+}
+
+/// What the reader of a stream has seen already: of a broken connection, or as asked for.
+pub fn behind(narrow: &Narrow, headers: &HeaderMap) -> Result<Asked, Problem> {
+    let last = headers.get("last-event-id").and_then(|v| v.to_str().ok());
+    let narrow = Narrow {
+        after: last.map(str::to_owned).or_else(|| narrow.after.clone()),
+        ..narrow.clone()
+    };
+    narrow.asked()
+}
+
+/// A stream of events, each with its place as id.
+pub fn stream<T: Serialize>(
+    seen: impl Stream<Item = Seen> + Send + 'static,
+    view: impl Fn(&Row) -> T + Send + 'static,
+) -> Response {
+    let events = seen.map(move |(cursor, row)| {
+        let data = Sse::default().event("event").id(cursor.to_string());
+        data.json_data(view(&row))
+    });
+    EventStream::new(events)
+        .keep_alive(KeepAlive::new().interval(Duration::from_secs(15)))
+        .into_response()
+}
+
+async fn tail(
+    State(server): State<App>,
+    Signed(caller): Signed,
+    headers: HeaderMap,
+    UrlQuery(narrow): UrlQuery<Narrow>,
+) -> Result<Response, Problem> {
+    let seen = tail::follow(&server, caller, behind(&narrow, &headers)?).await?;
+    Ok(stream(seen, move |row| view(&server, row)))
+}
+
+async fn completeness(
+    State(server): State<App>,
+    Signed(caller): Signed,
+) -> Result<Json<Value>, Problem> {
+    let now = server.now()?;
+    permit::<ReadTrail>(&server, &caller.principal(), &trail::WHOLE, &NoContext, now)?;
+    let found = complete::complete(&server).await?;
+    let apps: Vec<Value> = found
+        .apps
+        .iter()
+        .map(|it| {
+            json!({
+                "app": it.told.app, "shard": it.told.shard, "complete": it.is_complete(),
+                "events": it.told.events, "gapless": it.told.gapless,
+                "open_intents": it.told.open_intents,
+                "admitted": it.admitted, "leaves": it.leaves,
+            })
+        })
+        .collect();
+    Ok(Json(json!({
+        "as_of": now.to_string(), "percent": found.percent(), "total": found.total(),
+        "complete": found.complete(), "waiting": found.waiting, "apps": apps,
+    })))
 }
 
 /// A file whose size is not known when its first byte leaves. A failure on the way breaks the

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use burgess_core::audit::ActionType;
 use burgess_core::policy::action::ExportTrail;
 use burgess_core::policy::facts::NoContext;
+use burgess_core::time::Timestamp;
 use burgess_trail::Order;
 use burgess_trail::export::Format;
 use futures_util::{Stream, TryStreamExt as _, stream};
@@ -69,19 +70,35 @@ pub(super) async fn begin(
         .count(&query)
         .await
         .map_err(|e| Problem::internal(&e))?;
+    let mut context = vec![
+        ("format", format.into()),
+        ("query", asked.said(&server.blinder).into()),
+        (
+            "query_digest",
+            asked.digest(&server.blinder).to_string().into(),
+        ),
+        ("events", events.into()),
+    ];
+    context.extend(more);
+    record(server, caller, now, context).await?;
+    Ok(asked)
+}
+
+/// Puts the export on record; without that it does not begin.
+pub(super) async fn record(
+    server: &Server,
+    caller: &Caller,
+    now: Timestamp,
+    context: Vec<(&'static str, Value)>,
+) -> Result<(), Problem> {
     let mut exported = event::about(&server.ambient, None, now)
         .map_err(|e| Problem::internal(&e))?
         .by(caller)
-        .did(ActionType::Export, "trail", "trail")
-        .context("format", format)
-        .context("query", asked.said(&server.blinder))
-        .context("query_digest", asked.digest(&server.blinder).to_string())
-        .context("events", events);
-    for (key, value) in more {
+        .did(ActionType::Export, "trail", "trail");
+    for (key, value) in context {
         exported = exported.context(key, value);
     }
-    server.record(exported.done()).await?;
-    Ok(asked)
+    server.record(exported.done()).await
 }
 
 /// The pages of an answer as it was when it began.

@@ -64,6 +64,21 @@ pub(super) async fn searched(server: &Server, caller: &Caller, asked: &Asked, ro
     record(server, caller, what).await;
 }
 
+/// Somebody follows the trail.
+pub(super) async fn followed(server: &Server, caller: &Caller, asked: &Asked) {
+    let query = asked.digest(&server.blinder).to_string();
+    let what = Read {
+        resource_type: "trail",
+        resource_id: "tail",
+        what: format!("tail {query}"),
+        context: vec![
+            ("query", Value::Object(asked.said(&server.blinder))),
+            ("query_digest", query.into()),
+        ],
+    };
+    record(server, caller, what).await;
+}
+
 /// Somebody opened one event, or took its receipt.
 pub(super) async fn opened(server: &Server, caller: &Caller, row: &Row, how: &'static str) {
     let what = Read {

@@ -1,0 +1,6 @@
+//! The formats that the trail leaves in, checked by validators that others wrote.
+
+mod events;
+mod ocsf;
+mod python;
+mod syslog;

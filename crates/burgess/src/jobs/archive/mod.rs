@@ -1,0 +1,212 @@
+//! The archive job: after midnight UTC the day that ended is sealed as a Parquet file, recorded as
+//! an event, and copied to the bucket where there is one.
+//!
+//! Each step is safe to repeat, and what an earlier run left undone is done by the next: a file
+//! without its event gets it, a file without its copy is sent. So an event may stand twice after a
+//! crash, never not at all.
+
+mod bucket;
+
+use std::ops::Range;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use burgess_core::audit::ActionType;
+use burgess_core::time::{Span, Timestamp};
+use burgess_ledger::Ledger;
+use burgess_trail::archive::{ArchiveError, Folder, Manifest};
+use serde::Deserialize;
+
+use crate::http::problem::Problem;
+use crate::operations::event;
+use crate::server::Server;
+pub use bucket::{Bucket, BucketError};
+
+/// How often it is looked whether a day has ended: a minute after midnight is soon enough.
+const EVERY: Duration = Duration::from_secs(60);
+/// Entries at the beginning of what is to be archived that may be no events: a shard's first leaf
+/// is the last checkpoint of the one before.
+const HEAD_MAX: u64 = 4;
+
+/// Seals what is due until the server stops.
+pub async fn follow(server: Arc<Server>) {
+    let start = tokio::time::Instant::now() + EVERY;
+    let mut tick = tokio::time::interval_at(start, EVERY);
+    loop {
+        tick.tick().await;
+        if let Err(problem) = pass(&server, None).await {
+            tracing::error!(detail = %problem.detail, "the archive stands still");
+        }
+    }
+}
+
+/// The shards, each under the name of its folder.
+fn shards(server: &Server) -> Vec<(String, Ledger)> {
+    vec![("main".to_owned(), server.ledger.clone())]
+}
+
+/// Seals what belongs to days up to `until` (yesterday, when nothing is said) in every shard, and
+/// answers the files that came of it.
+pub async fn pass(server: &Server, until: Option<&str>) -> Result<Vec<Manifest>, Problem> {
+    let mut sealed = Vec::new();
+    if !server.config.archive.enabled {
+        return Ok(sealed);
+    }
+    let _turn = server.archiving.lock().await;
+    let day = day(server.ambient.now(), until)?;
+    for (name, ledger) in shards(server) {
+        let (path, day) = (server.config.archive_folder(&name), day.clone());
+        let (mut folder, first) = blocking(move || seal(&path, &ledger, &day)).await?;
+        record(server, &mut folder, &name).await?;
+        if let Some(config) = &server.config.archive.s3 {
+            let bucket = Bucket::open(config).map_err(|e| Problem::internal(&e))?;
+            copy(server, &mut folder, &bucket, &name).await?;
+        }
+        let new = |file: &&Manifest| Some(file.first) == first;
+        sealed.extend(folder.files().iter().find(new).cloned());
+    }
+    Ok(sealed)
+}
+
+/// The last day that is to be sealed; only one that has ended can be.
+fn day(now: Timestamp, until: Option<&str>) -> Result<String, Problem> {
+    let yesterday = now.minus(Span::days(1)).date();
+    let Some(day) = until else {
+        return Ok(yesterday);
+    };
+    let is_day = Timestamp::parse(&format!("{day}T00:00:00Z")).is_ok_and(|at| at.date() == day);
+    if is_day && *day <= *yesterday {
+        return Ok(day.to_owned());
+    }
+    Err(Problem::input(format!(
+        "`{day}` is not a day that has ended: the last one is {yesterday}"
+    )))
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, ArchiveError> + Send + 'static,
+) -> Result<T, Problem> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(|e| Problem::internal(&e))?
+        .map_err(|e| Problem::internal(&e))
+}
+
+/// Opens the folder and seals the day, if something of it waits; answers the file's first index.
+fn seal(path: &Path, ledger: &Ledger, day: &str) -> Result<(Folder, Option<u64>), ArchiveError> {
+    let source = |cause: &dyn std::fmt::Display| ArchiveError::Source(cause.to_string());
+    let mut folder = Folder::open(path)?;
+    let oldest = oldest_day(ledger, folder.next()).map_err(|e| source(&e))?;
+    if oldest.is_none_or(|oldest| *oldest > *day) {
+        return Ok((folder, None));
+    }
+    let checkpoint = ledger.publish_blocking().map_err(|e| source(&e))?;
+    let mut rows = |range: Range<u64>| rows(ledger, range).map_err(|e| e.to_string());
+    let first = folder
+        .seal(day, &checkpoint, &mut rows)?
+        .map(|sealed| sealed.first);
+    Ok((folder, first))
+}
+
+/// Leaves with what is sealed beside them.
+fn rows(
+    ledger: &Ledger,
+    range: Range<u64>,
+) -> Result<Vec<(Vec<u8>, Vec<u8>)>, burgess_ledger::ReadError> {
+    let leaves = ledger.entries(range.clone())?;
+    let rows = leaves.into_iter().zip(range);
+    rows.map(|(leaf, index)| Ok((leaf, ledger.side(index)?)))
+        .collect()
+}
+
+/// The day of the first event from `next` on; none when there is none.
+fn oldest_day(ledger: &Ledger, next: u64) -> Result<Option<String>, burgess_ledger::ReadError> {
+    #[derive(Deserialize)]
+    struct Dated {
+        timestamp: Timestamp,
+    }
+    let end = ledger.size().min(next.saturating_add(HEAD_MAX));
+    let leaves = ledger.entries(next..end.max(next))?;
+    let mut dated = leaves
+        .iter()
+        .filter_map(|leaf| serde_json::from_slice::<Dated>(leaf).ok());
+    Ok(dated.next().map(|leaf| leaf.timestamp.date()))
+}
+
+/// Gives every file its event: name, digest and range.
+async fn record(server: &Server, folder: &mut Folder, shard: &str) -> Result<(), Problem> {
+    let waiting: Vec<Manifest> = folder
+        .files()
+        .iter()
+        .filter(|file| !file.recorded)
+        .cloned()
+        .collect();
+    for file in waiting {
+        let sealed = event::about(&server.ambient, None, server.now()?)
+            .map_err(|e| Problem::internal(&e))?
+            .by_job("archive")
+            .did(ActionType::Create, "archive", &file.file)
+            // The digest stands in the open part of the leaf.
+            .moved(None, &file.digest.to_string())
+            .context("shard", shard)
+            .context("day", file.day.clone())
+            .context("first", file.first)
+            .context("last", file.last);
+        server.record(sealed.done()).await?;
+        folder
+            .recorded(file.first)
+            .map_err(|e| Problem::internal(&e))?;
+    }
+    Ok(())
+}
+
+/// Sends every file that has no copy yet.
+async fn copy(
+    server: &Server,
+    folder: &mut Folder,
+    bucket: &Bucket,
+    shard: &str,
+) -> Result<(), Problem> {
+    let path = server.config.archive_folder(shard);
+    let waiting: Vec<Manifest> = folder
+        .files()
+        .iter()
+        .filter(|file| file.bucket.is_none() && !file.pruned)
+        .cloned()
+        .collect();
+    for file in waiting {
+        let name = format!("{shard}/{}", file.file);
+        let local = path.join(&file.file);
+        let there = send(server, bucket, &name, &local, &file).await;
+        let there = there.map_err(|e| Problem::internal(&e))?;
+        folder
+            .uploaded(file.first, &there)
+            .map_err(|e| Problem::internal(&e))?;
+        tracing::info!(file = %file.file, %there, "an archive file has its copy");
+    }
+    Ok(())
+}
+
+/// Tries a few times, each time later; the next pass tries again.
+async fn send(
+    server: &Server,
+    bucket: &Bucket,
+    name: &str,
+    local: &Path,
+    file: &Manifest,
+) -> Result<String, BucketError> {
+    let mut wait = Duration::from_secs(1);
+    loop {
+        match bucket
+            .put(name, local, &file.digest, server.ambient.now())
+            .await
+        {
+            Err(BucketError::Unreachable(cause)) if wait < Duration::from_secs(8) => {
+                tracing::warn!(%cause, "the bucket does not answer");
+                tokio::time::sleep(wait).await;
+                wait *= 2;
+            }
+            done => return done,
+        }
+    }
+}
