@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use burgess_core::audit::{ActionType, Event, Opening, Outcome, Place, leaf};
+use burgess_core::audit::{ActionType, Event, Outcome, Place, leaf};
 use burgess_core::data::Classification;
 use burgess_core::digest::Digest;
 use burgess_core::id::{AppId, ApprovalId, EventId};
