@@ -46,7 +46,7 @@ impl Gateway {
             ..call.wish().event(&self.scanner, &self.source)
         };
         // Near its limit the ledger keeps its last room for outcomes: nothing new begins.
-        if !self.journal.ledger().is_writable() {
+        if !self.journal.is_writable() {
             return Err(Refusal::ledger_unavailable(
                 "the trail cannot be written, so nothing governed can happen. Tell operations",
             ));

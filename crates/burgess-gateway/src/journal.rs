@@ -13,7 +13,8 @@ use burgess_core::data::{ActionType, Classification};
 use burgess_core::digest::Digest;
 use burgess_core::id::{AppId, ApprovalId, EventId};
 use burgess_core::time::Timestamp;
-use burgess_ledger::{AppendError, Batch, Ledger, Part, ReadError, Receipt};
+use burgess_ledger::shards::MAIN;
+use burgess_ledger::{AppendError, Batch, Ledger, Part, ReadError, Receipt, Shards};
 use serde::Deserialize;
 
 use crate::ports::{PortError, Vault};
@@ -30,10 +31,14 @@ const INTENT: &str = "_intent";
 /// The error code of a call whose end nobody saw.
 pub const INTERRUPTED: &str = "CALL_INTERRUPTED";
 
-/// Turns events into ledger entries and back. A handle; clones share ledger and vault.
+/// Which retention class the events of a source belong to.
+pub type ClassOf = dyn Fn(&str) -> String + Send + Sync;
+
+/// Turns events into ledger entries and back. A handle; clones share shards and vault.
 #[derive(Clone)]
 pub struct Journal {
-    ledger: Ledger,
+    shards: Arc<Shards>,
+    class_of: Arc<ClassOf>,
     vault: Arc<dyn Vault>,
 }
 
@@ -83,14 +88,29 @@ pub struct Entry {
 }
 
 impl Journal {
-    /// A journal over an open ledger.
+    /// A journal over one open ledger.
     pub fn new(ledger: Ledger, vault: Arc<dyn Vault>) -> Self {
-        Self { ledger, vault }
+        let shards = Arc::new(Shards::of(ledger));
+        Self::over(shards, Arc::new(|_| MAIN.to_owned()), vault)
     }
 
-    /// The ledger that it writes to.
-    pub const fn ledger(&self) -> &Ledger {
-        &self.ledger
+    /// A journal over a set of shards; what class an event's source says, to its open shard it goes.
+    pub fn over(shards: Arc<Shards>, class_of: Arc<ClassOf>, vault: Arc<dyn Vault>) -> Self {
+        Self {
+            shards,
+            class_of,
+            vault,
+        }
+    }
+
+    /// The shards that it writes to.
+    pub const fn shards(&self) -> &Arc<Shards> {
+        &self.shards
+    }
+
+    /// Whether something new should be begun, whatever its class.
+    pub fn is_writable(&self) -> bool {
+        self.shards.last_error().is_none()
     }
 
     /// Records `event` as number `source_seq` of `source` (`None`: the ledger numbers it). `random`
@@ -129,7 +149,7 @@ impl Journal {
         }
         let ciphers = self.vault.to_seal(&subjects).await?;
         let batch = sealed_batch(events, &ciphers, source, &random)?;
-        Ok(self.ledger.append_batch(batch).await?)
+        Ok(self.append(source, batch).await?)
     }
 
     /// Records an event that must be recorded although its actor or resource was erased: its
@@ -147,17 +167,32 @@ impl Journal {
         let leaf = audit::leaf(event, source, random)?;
         let mut batch = Batch::new();
         push(&mut batch, event, source, source_seq, &leaf, &[])?;
-        let receipt = self.ledger.append_batch(batch).await?.pop();
+        let receipt = self.append(source, batch).await?.pop();
         receipt.ok_or(JournalError::Append(AppendError::Closed))
     }
 
-    /// Reads the event at `index` back. Values whose key is forgotten, or whose side file was
+    /// Into the open shard of the source's class.
+    async fn append(&self, source: &str, batch: Batch) -> Result<Vec<Receipt>, AppendError> {
+        let class = (self.class_of)(source);
+        self.shards.append_batch(&class, batch).await
+    }
+
+    /// As [`Journal::open_in`], in the open shard of the class `main`.
+    ///
+    /// # Errors
+    /// [`JournalError`].
+    pub async fn open(&self, index: u64) -> Result<Entry, JournalError> {
+        let shard = self.shards.current(MAIN).ok_or(AppendError::Closed)?;
+        self.open_in(&shard.ledger, index).await
+    }
+
+    /// Reads the event at `index` of a shard back. Values whose key is forgotten, or whose side file was
     /// deleted, stay closed.
     ///
     /// # Errors
     /// [`JournalError`]; a forgotten key is none.
-    pub async fn open(&self, index: u64) -> Result<Entry, JournalError> {
-        let ledger = self.ledger.clone();
+    pub async fn open_in(&self, ledger: &Ledger, index: u64) -> Result<Entry, JournalError> {
+        let ledger = ledger.clone();
         let read = move || Ok::<_, ReadError>((ledger.entry(index)?, ledger.side(index)?));
         let bad = |cause: String| JournalError::NotAnEvent { index, cause };
         let (leaf, side) = tokio::task::spawn_blocking(read)

@@ -247,6 +247,30 @@ impl<'a> Sealed<'a> {
         })
     }
 
+    /// The side value without what is sealed for subjects that `gone` says yes to, and without their
+    /// aliases; `None` where it holds nothing of theirs. No key is needed to forget.
+    pub fn without(&self, gone: impl Fn(&Alias) -> bool) -> Option<Vec<u8>> {
+        const NOBODY: Alias = Alias([0; ALIAS_BYTES]);
+        let forget = |alias: Alias| alias != NOBODY && gone(&alias);
+        let (actor, resource) = (forget(self.actor), forget(self.resource));
+        if !actor && !resource {
+            return None;
+        }
+        let keep = |gone: bool, alias: Alias| if gone { NOBODY } else { alias };
+        let mut out = vec![VERSION];
+        out.extend_from_slice(&self.nonce);
+        out.extend_from_slice(&keep(actor, self.actor).0);
+        out.extend_from_slice(&keep(resource, self.resource).0);
+        let blank = [0; TAG_BYTES];
+        let resource_box = if resource { &blank } else { self.resource_box };
+        put_length(&mut out, resource_box.len().saturating_sub(TAG_BYTES));
+        out.extend_from_slice(resource_box);
+        if !actor {
+            out.extend_from_slice(self.actor_box);
+        }
+        Some(out)
+    }
+
     /// The actor's values of the event of that id.
     pub fn open_actor(&self, event_id: &str, cipher: &SubjectCipher) -> Option<ActorValues> {
         let bound = Bound::new(ACTOR, event_id);

@@ -163,6 +163,45 @@ impl Ledger {
         })
     }
 
+    /// The side values of the leaves in `range`, which ends at [`Ledger::size`] at most; each file
+    /// is read once. Empty where there is none.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub fn sides(&self, range: Range<u64>) -> Result<Vec<Vec<u8>>, ReadError> {
+        let mut sides = Vec::new();
+        let mut index = range.start;
+        while index < range.end {
+            if self.core.shared.waiting(index).is_some() {
+                sides.push(self.side(index)?);
+                index += 1;
+                continue;
+            }
+            let end = range.end.min((index / TILE_WIDTH + 1) * TILE_WIDTH);
+            let end = end.min(self.checkpoint().checkpoint.size);
+            if end <= index {
+                let size = self.size();
+                return Err(ReadError::Beyond { index, size });
+            }
+            let file = side::path(index / TILE_WIDTH);
+            let mut values = match self.core.disk.read(&file) {
+                Ok(bytes) => side::decode(&bytes).ok_or_else(|| TileError::Malformed {
+                    file,
+                    index: Some(index),
+                    what: "is damaged".to_owned(),
+                })?,
+                Err(cause) if cause.kind() == io::ErrorKind::NotFound => Vec::new(),
+                Err(cause) => return Err(TileError::Io { file, cause }.into()),
+            }
+            .into_iter()
+            .map(|entry| entry.value)
+            .skip(usize::try_from(index % TILE_WIDTH).unwrap_or(usize::MAX));
+            sides.extend((index..end).map(|_| values.next().unwrap_or_default()));
+            index = end;
+        }
+        Ok(sides)
+    }
+
     /// RFC 6962 audit path of entry `index` in the tree of `size` published entries.
     ///
     /// # Errors

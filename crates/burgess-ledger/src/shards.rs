@@ -7,6 +7,7 @@
 //!
 //! Not here: what belongs to which class, when a line turns, keys, and clocks.
 
+use crate::batch::Batch;
 use crate::blocking::wait_for;
 use crate::leaf::{Draft, Receipt};
 use crate::note::{NoteSigner, NoteVerifier};
@@ -245,6 +246,21 @@ impl Shards {
         let _turn = line.turn.read().await;
         let open = line.shards().pop().ok_or(AppendError::Closed)?;
         open.ledger.append_all(drafts).await
+    }
+
+    /// As [`Shards::append_all`], for a batch that is laid out already.
+    ///
+    /// # Errors
+    /// [`AppendError`].
+    pub async fn append_batch(
+        &self,
+        class: &str,
+        batch: Batch,
+    ) -> Result<Vec<Receipt>, AppendError> {
+        let line = self.line(class).ok_or(AppendError::Closed)?;
+        let _turn = line.turn.read().await;
+        let open = line.shards().pop().ok_or(AppendError::Closed)?;
+        open.ledger.append_batch(batch).await
     }
 
     /// The highest number that `source` has handed over durably, in whatever shard.

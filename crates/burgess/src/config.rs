@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use crate::operations::retention::LedgerClass;
 use crate::outlets::{self, OutletError};
 
 /// The console's address when none is given.
@@ -31,6 +32,10 @@ pub struct Config {
     pub connectors: Vec<ConnectorHost>,
     /// Largest size of the ledger folder in bytes, if limited.
     pub ledger_bytes_max: Option<u64>,
+    /// Retention classes of the ledger beside `main`.
+    pub ledger_classes: Vec<LedgerClass>,
+    /// Whether two people are needed to erase a subject: one asks, another carries it out.
+    pub erasure_by_two: bool,
     /// The policy file that names the ledger's witnesses, if there are any.
     pub witness_policy: Option<PathBuf>,
     /// Whether and where sealed days are archived.
@@ -67,6 +72,10 @@ struct File {
     gateway: Option<String>,
     kek_file: Option<PathBuf>,
     ledger_bytes_max: Option<u64>,
+    #[serde(default)]
+    ledger_class: Vec<LedgerClass>,
+    #[serde(default)]
+    erasure_by_two: bool,
     #[serde(default)]
     connector: Vec<ConnectorHost>,
     #[serde(default)]
@@ -229,6 +238,8 @@ impl Config {
             kek_file,
             connectors: file.connector,
             ledger_bytes_max: file.ledger_bytes_max,
+            ledger_classes: file.ledger_class,
+            erasure_by_two: file.erasure_by_two,
             witness_policy: file.witness.policy,
             archive: file.archive,
             syslog: file.syslog,
@@ -247,7 +258,12 @@ impl Config {
         )
     }
 
-    /// The ledger's folder: one shard, `main`.
+    /// The folder of all shards of the ledger.
+    pub fn ledgers(&self) -> PathBuf {
+        self.data.join("ledger")
+    }
+
+    /// The folder of the shard `main`.
     pub fn ledger_folder(&self) -> PathBuf {
         self.data.join("ledger").join("main")
     }

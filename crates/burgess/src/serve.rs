@@ -17,7 +17,8 @@ use burgess_gateway::ports::{self, Vault};
 use burgess_gateway::{Gateway, Parts};
 use burgess_inspect::advisories::Database;
 use burgess_inspect::dlp;
-use burgess_ledger::{Ledger, LockTable, NoteSigner, OpenError, Options};
+use burgess_ledger::shards::{MAIN, ShardsError};
+use burgess_ledger::{LockTable, NoteSigner, OpenError, Options, Shards};
 use burgess_store::{Change, PolicyBundle, RuleKind, Store, Versioned, Write};
 use burgess_trail::Trail;
 use tokio::net::TcpListener;
@@ -33,8 +34,9 @@ use crate::kms::connector_secrets::ConnectorSecrets;
 use crate::kms::envelope::Key;
 use crate::kms::ring::KeyRing;
 use crate::kms::subjects::Subjects;
-use crate::operations::event;
+use crate::operations::retention::{self, Classes};
 use crate::operations::trail::{Reads, complete};
+use crate::operations::{erase, event};
 use crate::server::Server;
 use crate::witnesses::Witnesses;
 
@@ -85,20 +87,30 @@ pub async fn open(
             .map_err(open_error)?,
     );
     let keys = Arc::new(KeyRing::open(&config.data.join("keys"), kek).map_err(open_error)?);
+    let classes = Classes::of(&config).map_err(open_error)?;
     let locks = Arc::new(store.locks().await.map_err(open_error)?);
-    let ledger = open_ledger(&config, &keys, locks).await?;
+    let shards = open_shards(&config, &keys, &classes, locks).await?;
+    let shards = Arc::new(shards);
+    let main = shards
+        .current(MAIN)
+        .ok_or_else(|| open_error("the ledger has no shard"))?;
     let witnesses =
-        Witnesses::open(config.witness_policy.as_deref(), &ledger).map_err(open_error)?;
+        Witnesses::open(config.witness_policy.as_deref(), &main.ledger).map_err(open_error)?;
     // Before anything is appended: on an older copy, an entry would begin a second history.
     witnesses
-        .round(&ledger, ambient.monotonic(), WITNESS_TIME_MAX)
+        .round(&main.ledger, ambient.monotonic(), WITNESS_TIME_MAX)
         .await;
-    let vault: Arc<dyn Vault> = Arc::new(Subjects::new(
+    let subjects = Arc::new(Subjects::new(
         Arc::clone(&store),
         Arc::clone(&keys),
         Arc::clone(&ambient),
     ));
-    let journal = Journal::new(ledger.clone(), vault);
+    let class_of = {
+        let classes = classes.clone();
+        move |source: &str| classes.of_source(source).to_owned()
+    };
+    let vault = Arc::clone(&subjects) as Arc<dyn Vault>;
+    let journal = Journal::over(Arc::clone(&shards), Arc::new(class_of), vault);
     let trail = Arc::new(
         Trail::open(&config.data.join("trail.db"))
             .await
@@ -128,7 +140,9 @@ pub async fn open(
         reads: Reads::default(),
         keys,
         store,
-        ledger,
+        shards,
+        classes,
+        subjects,
         witnesses,
         journal: Arc::new(journal),
         trail,
@@ -148,6 +162,11 @@ pub async fn open(
 
 /// What was committed before a crash goes into the ledger now: the normal path, run at start.
 async fn recover(server: &Server) -> Result<(), StartError> {
+    // Before anything else: a database from an older copy must not seal for whom was erased since,
+    // nor give numbers to the ledger that it gave before.
+    jobs::replay::catch_up(server)
+        .await
+        .map_err(|p| StartError::Open(p.detail))?;
     match jobs::drain::drain(server).await {
         Err(problem) if server.witnesses.alarm().is_none() => {
             return Err(StartError::Open(problem.detail));
@@ -158,7 +177,7 @@ async fn recover(server: &Server) -> Result<(), StartError> {
     // A crash between append and mark leaves rows that are in the ledger and still look as if they waited.
     server
         .store
-        .mark_drained(server.ledger.highest(event::CONTROL))
+        .mark_drained(server.shards.highest(event::CONTROL))
         .await
         .map_err(open_error)?;
     jobs::project::project(server)
@@ -175,6 +194,15 @@ async fn recover(server: &Server) -> Result<(), StartError> {
         tracing::error!(detail = %problem.detail, "calls that a crash interrupted have no outcome yet");
     }
     activate_policy(server).await?;
+    for done in [
+        erase::resume(server).await,
+        retention::write_down(server).await,
+    ] {
+        if let Err(problem) = done {
+            // Keys are gone in any case; what is left is tried again by the clock.
+            tracing::error!(detail = %problem.detail, "what is kept is not as it should be yet");
+        }
+    }
     server.load_revoked().await.map_err(open_error)?;
     jobs::snapshot::refresh(server)
         .await
@@ -252,18 +280,15 @@ fn make_folder(data: &Path) -> Result<(), StartError> {
         .map_err(|e| StartError::Open(format!("`{}` cannot be made: {e}", data.display())))
 }
 
-async fn open_ledger(
+async fn open_shards(
     config: &Config,
-    keys: &KeyRing,
+    keys: &Arc<KeyRing>,
+    classes: &Classes,
     locks: Arc<dyn LockTable>,
-) -> Result<Ledger, StartError> {
-    let origin = config.origin();
-    let signer = NoteSigner::from_seed(&origin, *keys.ledger)
-        .and_then(|signer| signer.with_ml_dsa_44(*keys.ledger_mldsa))
-        .map_err(open_error)?;
-    let folder = config.ledger_folder();
+) -> Result<Shards, StartError> {
+    let (folder, origin) = (config.ledgers(), config.origin());
     make_folder(&folder)?;
-    refuse_other_origin(config, &folder)?;
+    refuse_other_origin(config, &config.ledger_folder())?;
     let options = Options {
         bytes_max: config.ledger_bytes_max,
         lock_table: Some(locks),
@@ -271,20 +296,34 @@ async fn open_ledger(
         recovery: config.recovery,
         ..Options::default()
     };
+    let ring = Arc::clone(keys);
+    let signer = move |shard: &str, origin: &str| {
+        let (seed, ml_dsa) = ring.of_shard(shard).map_err(|e| e.to_string())?;
+        NoteSigner::from_seed(origin, *seed)
+            .and_then(|signer| signer.with_ml_dsa_44(*ml_dsa))
+            .map_err(|e| e.to_string())
+    };
+    let names: Vec<String> = classes.names().map(str::to_owned).collect();
     // Opening reads files and asks the lock table, so it may not hold up the runtime.
-    let open = move || Ledger::open(&folder, &origin, signer, options).map_err(ledger_error);
+    let open = move || {
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        Shards::open(&folder, &origin, &names, options, Arc::new(signer)).map_err(ledger_error)
+    };
     tokio::task::spawn_blocking(open)
         .await
         .map_err(open_error)?
 }
 
 /// What can be repaired names the verb that does it.
-fn ledger_error(error: OpenError) -> StartError {
-    match error {
-        OpenError::LockMissing { .. } | OpenError::LockBehind { .. } => StartError::Open(format!(
+fn ledger_error(error: ShardsError) -> StartError {
+    match &error {
+        ShardsError::Open {
+            cause: OpenError::LockMissing { .. } | OpenError::LockBehind { .. },
+            ..
+        } => StartError::Open(format!(
             "{error}: if you have just restored a backup, run `burgess recover`"
         )),
-        other => open_error(other),
+        _ => open_error(error),
     }
 }
 
@@ -449,7 +488,7 @@ pub async fn run(
         job.abort();
     }
     server.gateway.close().await;
-    server.ledger.close();
+    server.shards.close();
     server.trail.close().await;
     server.store.close().await;
     Ok(())

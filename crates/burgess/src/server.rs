@@ -16,7 +16,8 @@ use burgess_core::risk::Rubric;
 use burgess_core::time::Timestamp;
 use burgess_gateway::journal::Journal;
 use burgess_inspect::advisories::Database;
-use burgess_ledger::Ledger;
+use burgess_ledger::shards::MAIN;
+use burgess_ledger::{Ledger, Shards};
 use burgess_store::{Change, CommitError, Store, Write};
 use burgess_trail::Trail;
 use tokio::sync::{Mutex, Notify};
@@ -27,6 +28,8 @@ use crate::http::problem::Problem;
 use crate::identity::revoked::Revoked;
 use crate::kms::blind::Blinder;
 use crate::kms::ring::KeyRing;
+use crate::kms::subjects::Subjects;
+use crate::operations::retention::Classes;
 use crate::operations::trail::Reads;
 use crate::witnesses::Witnesses;
 
@@ -43,9 +46,13 @@ pub struct Server {
     pub keys: Arc<KeyRing>,
     /// The state.
     pub store: Arc<Store>,
-    /// The trail's truth.
-    pub ledger: Ledger,
-    /// Who cosigns it.
+    /// The trail's truth, in shards.
+    pub shards: Arc<Shards>,
+    /// Which events go to which class of shards, and how long each is kept.
+    pub classes: Classes,
+    /// Keys of data subjects.
+    pub subjects: Arc<Subjects>,
+    /// Who cosigns the shard `main` that is open.
     pub witnesses: Witnesses,
     /// Events into the ledger and back.
     pub journal: Arc<Journal>,
@@ -84,6 +91,18 @@ pub struct Server {
 }
 
 impl Server {
+    /// The open shard of the class `main`: the control plane's.
+    #[expect(
+        clippy::expect_used,
+        reason = "a set of shards is never without that class"
+    )]
+    pub fn ledger(&self) -> Ledger {
+        self.shards
+            .current(MAIN)
+            .expect("the class is there")
+            .ledger
+    }
+
     /// The time for a governed action; refused when the clock cannot be trusted.
     pub fn now(&self) -> Result<Timestamp, Problem> {
         self.ambient.event_time().map_err(|e| {
@@ -103,7 +122,7 @@ impl Server {
         permit: &Permit<A>,
         now: Timestamp,
     ) -> Result<(), Problem> {
-        if !self.ledger.is_writable() {
+        if self.shards.last_error().is_some() {
             return Err(unwritable());
         }
         let revoked: Vec<Change> = writes

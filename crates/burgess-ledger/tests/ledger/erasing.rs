@@ -62,6 +62,13 @@ fn a_value_that_was_taken_away_is_in_no_file_of_the_folder() {
     for index in [0, 302, last] {
         assert_eq!(ledger.side(index).unwrap(), b"", "{index}");
     }
+    let sides = ledger.sides(0..ledger.size()).unwrap();
+    assert_eq!(sides.len(), 304);
+    assert_eq!(
+        (sides[0].as_slice(), sides[303].as_slice()),
+        (&b""[..], &b""[..])
+    );
+    assert_eq!(sides[301], b"side of kept");
     assert_eq!(ledger.side(kept.index).unwrap(), b"side of kept");
     assert_eq!(ledger.side(1).unwrap(), b"side of app");
     let proof = burgess_ledger::proof::TlogProof::parse(&before).unwrap();

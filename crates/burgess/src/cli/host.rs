@@ -17,7 +17,7 @@ use super::run::{Failure, Outcome, config, key, say};
 use super::{AdvisoriesVerb, Format, Place};
 use crate::config::Config;
 use crate::operations::people::{self, Invited};
-use crate::operations::{recover, secrets};
+use crate::operations::{recover, retention, secrets};
 use crate::serve;
 use crate::server::Server;
 
@@ -40,6 +40,11 @@ pub enum Ask {
         manager: Option<Email>,
         /// Their unit.
         unit: String,
+    },
+    /// The ledger's next shard, with a new key.
+    Rotate {
+        /// Of which retention class.
+        class: String,
     },
     /// A time stamp on the newest checkpoint.
     Timestamp,
@@ -84,6 +89,16 @@ async fn answer(server: &Server, ask: Ask) -> Result<String, String> {
             Ok(format!(
                 "{role} {email} http://{}/sign-in/{secret}",
                 server.config.listen
+            ))
+        }
+        Ask::Rotate { class } => {
+            let machine = people::machine();
+            let next = retention::turn(server, &machine, &class)
+                .await
+                .map_err(|p| p.detail)?;
+            Ok(format!(
+                "the shard before is sealed; `{}` is open under the new key, publish it:\n{}",
+                next.name, next.vkey
             ))
         }
         Ask::Timestamp => crate::jobs::timestamp::stamp(server)
@@ -196,9 +211,20 @@ pub async fn ask(config: &Config, ask: Ask) -> Result<String, Failure> {
     let key = key(config)?;
     let server = serve::open(config.clone(), key, Span::ZERO).await?;
     let said = answer(&server, ask).await.map_err(Failure);
-    server.ledger.close();
+    server.shards.close();
     server.store.close().await;
     said
+}
+
+/// Prints the written retention policies: what the configuration says, whether a server runs or not.
+pub fn retention_policy(place: &Place, format: &str) -> Outcome {
+    let policies = retention::policies(&config(place)?)?;
+    if format == "json" {
+        say(&format!("{}\n", serde_json::to_string_pretty(&policies)?));
+    } else {
+        say(&retention::markdown(&policies).map_err(|p| Failure(p.detail))?);
+    }
+    Ok(true)
 }
 
 /// Opens the ledger for recovery, records that, and closes it again.
@@ -210,8 +236,8 @@ pub async fn recover(place: Place) -> Outcome {
     let key = key(&config)?;
     let server = serve::open(config, key, Span::ZERO).await?;
     let recorded = recover::record(&server).await;
-    server.ledger.close();
-    let failure = server.ledger.last_error();
+    server.shards.close();
+    let failure = server.ledger().last_error();
     server.store.close().await;
     let entries = recorded.map_err(|p| Failure(p.detail))?;
     if let Some(failure) = failure.filter(|it| *it != AppendError::Closed) {

@@ -293,6 +293,26 @@ pub enum Verb {
     /// The trail
     #[command(subcommand)]
     Audit(AuditVerb),
+    /// Erase a person's or a record's values from the trail, for good
+    Erase {
+        /// An actor's id, as an e-mail address, or a record as TYPE:ID
+        subject: String,
+        /// The number of the case, without names
+        #[arg(long)]
+        reason: String,
+        /// Only say what would go
+        #[arg(long)]
+        preview: bool,
+        /// How to print
+        #[command(flatten)]
+        printing: Printing,
+    },
+    /// Legal holds: what they cover is neither pruned nor erased nor destroyed
+    #[command(subcommand)]
+    Hold(HoldVerb),
+    /// The ledger's shards, keys and retention
+    #[command(subcommand)]
+    Ledger(LedgerVerb),
     /// Completions for a shell
     Completions {
         /// bash, zsh, fish, elvish or powershell
@@ -300,6 +320,64 @@ pub enum Verb {
     },
     /// The manual page
     Man,
+}
+
+/// What can be done about legal holds.
+#[derive(Debug, Subcommand)]
+pub enum HoldVerb {
+    /// Place one
+    Place {
+        /// app, shard or subject
+        kind: String,
+        /// The app's id, the shard's name, or the subject as for `erase`
+        of: String,
+        /// The number of the case, without names
+        #[arg(long)]
+        reason: String,
+    },
+    /// Release one
+    Release {
+        /// Its id
+        hold: String,
+        /// Why
+        #[arg(long)]
+        reason: String,
+    },
+    /// All of them
+    List {
+        /// How to print
+        #[command(flatten)]
+        printing: Printing,
+    },
+}
+
+/// What can be done with the ledger.
+#[derive(Debug, Subcommand)]
+pub enum LedgerVerb {
+    /// The shards, their origins and the keys that check them
+    Shards {
+        /// How to print
+        #[command(flatten)]
+        printing: Printing,
+    },
+    /// Seal the open shard and begin the next with a new key, on the machine itself
+    Rotate {
+        /// The retention class whose shard it is
+        #[arg(long, default_value = "main")]
+        class: String,
+        /// Where the server lives
+        #[command(flatten)]
+        place: Place,
+    },
+    /// The written retention policy of each log
+    RetentionPolicy {
+        /// md or json
+        #[arg(long, default_value = "md", value_parser = ["md", "json"])]
+        format: String,
+        /// Where the server lives
+        #[command(flatten)]
+        place: Place,
+    },
 }
 
 /// What can be done with a charter.

@@ -5,6 +5,7 @@
 //! with every unmet control and its remedy, and answers 1.
 
 mod client;
+mod keeping;
 mod session;
 mod show;
 mod trail;
@@ -74,6 +75,14 @@ pub fn run(verb: Verb) -> Outcome {
                 move |_| said.clone(),
             )
         }
+        Verb::Erase {
+            subject,
+            reason,
+            preview,
+            printing,
+        } => keeping::erase(&subject, &reason, preview, printing.format),
+        Verb::Hold(verb) => keeping::hold(verb),
+        Verb::Ledger(verb) => keeping::ledger(verb),
         Verb::Audit(AuditVerb::Verify { dir, key, policy }) => {
             trail::verify(&dir, &key, policy.as_deref())
         }

@@ -11,7 +11,7 @@ use burgess_core::roles::Role;
 use burgess_core::time::Span;
 use clap::CommandFactory as _;
 
-use super::{Cli, Place, Verb, host, local, remote};
+use super::{Cli, LedgerVerb, Place, Verb, host, local, remote};
 use crate::config::{Config, Flags};
 use crate::kms::envelope::Key;
 use crate::kms::kek::{self, KekError};
@@ -115,6 +115,10 @@ fn dispatch(verb: Verb) -> Outcome {
         Verb::Recover { place } => wait(host::recover(place)),
         Verb::Doctor { place, printing } => host::doctor(&place, printing.format),
         Verb::Advisories(verb) => host::advisories(verb),
+        Verb::Ledger(LedgerVerb::Rotate { class, place }) => wait(rotate(class, place)),
+        Verb::Ledger(LedgerVerb::RetentionPolicy { format, place }) => {
+            host::retention_policy(&place, &format)
+        }
         verb @ (Verb::Inspect { .. }
         | Verb::Charter(_)
         | Verb::Risk { .. }
@@ -125,6 +129,12 @@ fn dispatch(verb: Verb) -> Outcome {
         | Verb::Policy(_)) => local::run(verb),
         verb => remote::run(verb),
     }
+}
+
+async fn rotate(class: String, place: Place) -> Outcome {
+    let said = host::ask(&config(&place)?, host::Ask::Rotate { class }).await?;
+    say(&format!("{said}\n"));
+    Ok(true)
 }
 
 /// Runs a future on a runtime of its own.
@@ -181,7 +191,7 @@ async fn up(place: Place) -> Outcome {
         server.config.listen,
         server.config.gateway,
         server.config.data.display(),
-        server.ledger.vkey(),
+        server.ledger().vkey(),
         server.config.data.display(),
     ));
     let listening = tokio::spawn(invitations.listen(std::sync::Arc::clone(&server)));

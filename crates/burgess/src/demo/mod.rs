@@ -51,6 +51,8 @@ pub async fn run(
             })
             .collect(),
         ledger_bytes_max: None,
+        ledger_classes: Vec::new(),
+        erasure_by_two: false,
         witness_policy: None,
         archive: crate::outlets::Archive::default(),
         syslog: Vec::new(),
@@ -151,7 +153,7 @@ fn welcome(server: &Server, seeded: &seed::Seeded, crm: std::net::SocketAddr) ->
         copy = copy.display(),
         ledger = ledger.display(),
         verify = verifier(),
-        vkey = server.ledger.vkey(),
+        vkey = server.ledger().vkey(),
     ));
     text.push_str("\nThe button \"Jump 90 days ahead\" at the top of each page shows reviews, reminders and retirement.\nPress Ctrl-C to stop.\n");
     text

@@ -8,29 +8,44 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use burgess_core::policy::action::ReadEntries;
 use burgess_core::policy::facts::{NoContext, Organisation};
+use burgess_ledger::Shard;
 
 use super::problem::Problem;
 use super::{App, Peer};
 use crate::identity::session;
 use crate::operations::permit;
 
-/// `/ledger/main/…`
+/// `/ledger/SHARD/…`, for every shard.
 pub fn router() -> Router<App> {
     Router::new()
-        .route("/ledger/main/checkpoint", get(checkpoint))
-        .route("/ledger/main/vkey", get(vkey))
-        .route("/ledger/main/vkeys", get(vkeys))
-        .route("/ledger/main/witnessed", get(witnessed))
-        .route("/ledger/main/tile/{*path}", get(tile))
+        .route("/ledger/{shard}/checkpoint", get(checkpoint))
+        .route("/ledger/{shard}/vkey", get(vkey))
+        .route("/ledger/{shard}/vkeys", get(vkeys))
+        .route("/ledger/{shard}/witnessed", get(witnessed))
+        .route("/ledger/{shard}/tile/{*path}", get(tile))
 }
 
-async fn checkpoint(State(server): State<App>) -> Response {
-    note(server.ledger.checkpoint().note.clone())
+fn shard_of(server: &App, name: &str) -> Result<Shard, Problem> {
+    let shard = server.shards.named(name);
+    shard.ok_or_else(|| Problem::not_found("ledger shard", name))
+}
+
+async fn checkpoint(
+    State(server): State<App>,
+    Path(shard): Path<String>,
+) -> Result<Response, Problem> {
+    let shard = shard_of(&server, &shard)?;
+    Ok(note(shard.ledger.checkpoint().note.clone()))
 }
 
 /// The newest checkpoint that a quorum of witnesses cosigned.
-async fn witnessed(State(server): State<App>) -> Result<Response, Problem> {
-    let witnessed = server.witnesses.standing(&server.ledger);
+async fn witnessed(
+    State(server): State<App>,
+    Path(shard): Path<String>,
+) -> Result<Response, Problem> {
+    let witnessed = server
+        .witnesses
+        .standing(&shard_of(&server, &shard)?.ledger);
     let (signed, _) =
         witnessed.ok_or_else(|| Problem::not_found("witnessed checkpoint", "witnessed"))?;
     Ok(note(signed.note.clone()))
@@ -45,21 +60,23 @@ fn note(text: String) -> Response {
 }
 
 /// Every key that signs checkpoints, one a line.
-async fn vkeys(State(server): State<App>) -> String {
-    let keys = server.ledger.vkeys();
-    keys.iter().map(|key| format!("{key}\n")).collect()
+async fn vkeys(State(server): State<App>, Path(shard): Path<String>) -> Result<String, Problem> {
+    let shard = shard_of(&server, &shard)?;
+    let keys = shard.ledger.vkeys();
+    Ok(keys.iter().map(|key| format!("{key}\n")).collect())
 }
 
-async fn vkey(State(server): State<App>) -> String {
-    format!("{}\n", server.ledger.vkey())
+async fn vkey(State(server): State<App>, Path(shard): Path<String>) -> Result<String, Problem> {
+    Ok(format!("{}\n", shard_of(&server, &shard)?.ledger.vkey()))
 }
 
 async fn tile(
     State(server): State<App>,
-    Path(path): Path<String>,
+    Path((shard, path)): Path<(String, String)>,
     peer: Peer,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
+    let shard = shard_of(&server, &shard)?;
     let entries = path.starts_with("entries/");
     if entries {
         let caller = session::caller(&server, &headers, peer.0).await?;
@@ -79,7 +96,7 @@ async fn tile(
             now,
         )?;
     }
-    let (ledger, name) = (server.ledger.clone(), format!("tile/{path}"));
+    let (ledger, name) = (shard.ledger, format!("tile/{path}"));
     let bytes = tokio::task::spawn_blocking(move || ledger.tile(&name))
         .await
         .map_err(|e| Problem::internal(&e))?

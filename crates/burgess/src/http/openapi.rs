@@ -165,6 +165,36 @@ pub const OPERATIONS: &[Operation] = &[
         "complete a periodic review",
         &[("outcome", "string"), ("note", "string")],
     ),
+    get(
+        "/api/v1/ledger/shards",
+        "shards of the ledger with their keys",
+    ),
+    get(
+        "/api/v1/ledger/retention-policy",
+        "the written retention policies, as json or md",
+    ),
+    get("/api/v1/holds", "legal holds"),
+    post(
+        "/api/v1/holds",
+        "place a legal hold on an app, a shard or a subject",
+        &[("kind", "string"), ("of", "string"), ("reason", "string")],
+    ),
+    post(
+        "/api/v1/holds/{hold}/release",
+        "release a legal hold",
+        &[("reason", "string")],
+    ),
+    get("/api/v1/erasures", "erasures, by alias"),
+    post(
+        "/api/v1/erasures",
+        "erase a subject's personal values for good, or ask for it",
+        &[("subject", "string"), ("reason", "string")],
+    ),
+    post(
+        "/api/v1/erasures/preview",
+        "what an erasure would take away",
+        &[("subject", "string")],
+    ),
     get("/api/v1/datasets", "the dataset registry"),
     post(
         "/api/v1/datasets",
@@ -208,19 +238,19 @@ pub const OPERATIONS: &[Operation] = &[
         body: &[],
     },
     open(
-        "/ledger/main/checkpoint",
+        "/ledger/{shard}/checkpoint",
         "the signed checkpoint (C2SP tlog-checkpoint)",
     ),
-    open("/ledger/main/vkey", "the ledger's Ed25519 verifier key"),
+    open("/ledger/{shard}/vkey", "the ledger's Ed25519 verifier key"),
     open(
-        "/ledger/main/vkeys",
+        "/ledger/{shard}/vkeys",
         "every verifier key of the ledger, one a line",
     ),
     open(
-        "/ledger/main/witnessed",
+        "/ledger/{shard}/witnessed",
         "the newest checkpoint that a quorum of witnesses cosigned",
     ),
-    open("/ledger/main/tile/{path}", "a tile (C2SP tlog-tiles)"),
+    open("/ledger/{shard}/tile/{path}", "a tile (C2SP tlog-tiles)"),
 ];
 
 /// The document.

@@ -30,7 +30,7 @@ async fn healthz() -> &'static str {
 
 async fn readyz(State(server): State<App>) -> Response {
     let policy = server.policies.load().is_loaded();
-    let ledger = server.ledger.is_writable();
+    let ledger = server.shards.last_error().is_none();
     let alarm = server.witnesses.alarm();
     let status = if policy && ledger {
         StatusCode::OK
@@ -54,9 +54,9 @@ async fn metrics(State(server): State<App>) -> Response {
         .unwrap_or_default();
     let text = format!(
         "# TYPE burgess_ledger_entries counter\nburgess_ledger_entries {}\n# TYPE burgess_ledger_writable gauge\nburgess_ledger_writable {}\n# TYPE burgess_outbox_pending gauge\nburgess_outbox_pending {backlog}\n# TYPE burgess_checkpoint_size gauge\nburgess_checkpoint_size {}\n{}",
-        server.ledger.size(),
-        u8::from(server.ledger.is_writable()),
-        server.ledger.checkpoint().checkpoint.size,
+        server.ledger().size(),
+        u8::from(server.shards.last_error().is_none()),
+        server.ledger().checkpoint().checkpoint.size,
         witness_figures(&server),
     );
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response()
@@ -67,11 +67,11 @@ fn witness_figures(server: &App) -> String {
     if !server.witnesses.are_asked() {
         return String::new();
     }
-    let standing = server.witnesses.standing(&server.ledger);
+    let standing = server.witnesses.standing(&server.ledger());
     let (size, by) = standing.map_or((0, 0), |(signed, standing)| {
         (signed.checkpoint.size, standing.by.len())
     });
-    let published = server.ledger.checkpoint().checkpoint.size;
+    let published = server.ledger().checkpoint().checkpoint.size;
     format!(
         "# TYPE burgess_witnessed_size gauge\nburgess_witnessed_size {size}\n# TYPE burgess_witness_lag_entries gauge\nburgess_witness_lag_entries {}\n# TYPE burgess_witnessed_by gauge\nburgess_witnessed_by {by}\n# TYPE burgess_witness_alarm gauge\nburgess_witness_alarm {}\n",
         published.saturating_sub(size),

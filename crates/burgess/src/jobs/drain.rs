@@ -19,7 +19,7 @@ const BATCH: u32 = 256;
 pub async fn drain(server: &Server) -> Result<(), Problem> {
     let _turn = server.draining.lock().await;
     loop {
-        let after = server.ledger.highest(CONTROL);
+        let after = server.shards.highest(CONTROL);
         let rows = server
             .store
             .pending(after, BATCH)

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use burgess_core::id::EventId;
 use burgess_gateway::journal::{interrupted, outcome_id};
+use burgess_ledger::Ledger;
 use serde::Deserialize;
 
 use crate::http::problem::Problem;
@@ -18,30 +19,33 @@ struct Leaf {
     event_id: EventId,
 }
 
-/// Records the outcome of every call that a crash interrupted.
+/// Records the outcome of every call that a crash interrupted. An intent and its outcome may lie in
+/// two shards, where one was sealed between them.
 pub async fn close(server: &Server) -> Result<(), Problem> {
-    let size = server.ledger.size();
-    let mut open: Vec<(u64, EventId)> = Vec::new();
+    let mut open: Vec<(Ledger, u64, EventId)> = Vec::new();
     let mut seen: BTreeSet<EventId> = BTreeSet::new();
-    for index in size.saturating_sub(TAIL)..size {
-        let bytes = server
-            .ledger
-            .entry(index)
-            .map_err(|e| Problem::internal(&e))?;
-        let leaf: Leaf = serde_json::from_slice(&bytes).map_err(|e| Problem::internal(&e))?;
-        if let Some(outcome) = outcome_id(&leaf.event_id) {
-            open.push((index, outcome));
+    for shard in server.shards.all() {
+        let first = shard.first_event();
+        let ledger = shard.ledger;
+        let size = ledger.size();
+        let from = size.saturating_sub(TAIL).max(ledger.minimum_index());
+        for index in from.max(first)..size {
+            let bytes = ledger.entry(index).map_err(|e| Problem::internal(&e))?;
+            let leaf: Leaf = serde_json::from_slice(&bytes).map_err(|e| Problem::internal(&e))?;
+            if let Some(outcome) = outcome_id(&leaf.event_id) {
+                open.push((ledger.clone(), index, outcome));
+            }
+            seen.insert(leaf.event_id);
         }
-        seen.insert(leaf.event_id);
     }
     let now = server.now()?;
-    for (index, _) in open
+    for (ledger, index, _) in open
         .into_iter()
-        .filter(|(_, outcome)| !seen.contains(outcome))
+        .filter(|(_, _, outcome)| !seen.contains(outcome))
     {
         let intent = server
             .journal
-            .open(index)
+            .open_in(&ledger, index)
             .await
             .map_err(|e| Problem::internal(&e))?;
         if let Some(event) = interrupted(&intent.event, now) {

@@ -5,6 +5,7 @@ pub mod archive;
 pub mod drain;
 pub mod interrupted;
 pub mod project;
+pub mod replay;
 pub mod snapshot;
 pub mod syslog;
 pub mod ticker;

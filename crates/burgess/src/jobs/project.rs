@@ -8,8 +8,8 @@ use std::ops::Range;
 use burgess_core::audit::{Event, Outcome};
 use burgess_core::id::AppId;
 use burgess_gateway::journal::{JournalError, outcome_id};
-use burgess_ledger::ReadError;
-use burgess_trail::{Facts, Indexed, Opened};
+use burgess_ledger::{Ledger, ReadError};
+use burgess_trail::{Facts, Indexed, Opened, Subject};
 
 use crate::http::problem::Problem;
 use crate::server::Server;
@@ -19,22 +19,42 @@ pub const GATEWAY: &str = "gateway";
 /// Entries taken at a time.
 const BATCH: u64 = 512;
 
-/// Brings the index up to the ledger's size.
+/// Brings the index up to the ledger's size, in all shards.
 pub async fn project(server: &Server) -> Result<(), Problem> {
     let _turn = server.projecting.lock().await;
     let mut changed = false;
-    let shard = server.ledger.origin();
+    for shard in server.shards.all() {
+        changed |= project_shard(server, &shard.ledger).await?;
+    }
+    if changed {
+        server.projected.notify_waiters();
+    }
+    Ok(())
+}
+
+async fn project_shard(server: &Server, ledger: &Ledger) -> Result<bool, Problem> {
+    let mut changed = false;
+    let shard = ledger.origin();
+    let kept = ledger.minimum_index();
+    if kept > 0 {
+        // What was pruned cannot be handed over any more.
+        server
+            .trail
+            .prune(shard, kept)
+            .await
+            .map_err(|e| Problem::internal(&e))?;
+    }
     loop {
         let from = server
             .trail
             .high_water(shard)
             .await
             .map_err(|e| Problem::internal(&e))?;
-        let to = server.ledger.size().min(from.saturating_add(BATCH));
+        let to = ledger.size().min(from.saturating_add(BATCH));
         if from >= to {
-            break;
+            return Ok(changed);
         }
-        let (opened, events) = open(server, from..to).await?;
+        let (opened, events) = open(server, ledger, from..to).await?;
         server
             .trail
             .apply(&opened)
@@ -43,21 +63,19 @@ pub async fn project(server: &Server) -> Result<(), Problem> {
         note_use(server, &events).await?;
         changed = true;
     }
-    if changed {
-        server.projected.notify_waiters();
-    }
-    Ok(())
 }
 
 /// These entries as the index takes them, and their events.
-async fn open(server: &Server, range: Range<u64>) -> Result<(Vec<Opened>, Vec<Event>), Problem> {
-    let ledger = server.ledger.clone();
+async fn open(
+    server: &Server,
+    ledger: &Ledger,
+    range: Range<u64>,
+) -> Result<(Vec<Opened>, Vec<Event>), Problem> {
     let read = {
-        let range = range.clone();
+        let (ledger, range) = (ledger.clone(), range.clone());
         move || -> Result<Vec<_>, ReadError> {
-            range
-                .map(|index| Ok((ledger.entry(index)?, ledger.side(index)?)))
-                .collect()
+            let leaves = ledger.entries(range.clone())?;
+            Ok(leaves.into_iter().zip(ledger.sides(range)?).collect())
         }
     };
     let bytes = tokio::task::spawn_blocking(read)
@@ -74,7 +92,7 @@ async fn open(server: &Server, range: Range<u64>) -> Result<(Vec<Opened>, Vec<Ev
             Err(e) => return Err(Problem::internal(&e)),
         };
         entries.push(Opened {
-            shard: server.ledger.origin().to_owned(),
+            shard: ledger.origin().to_owned(),
             index,
             leaf_hash: burgess_ledger::tree::leaf_hash(&leaf),
             event: entry.as_ref().map(|entry| Indexed {
@@ -86,6 +104,22 @@ async fn open(server: &Server, range: Range<u64>) -> Result<(Vec<Opened>, Vec<Ev
         events.extend(entry.map(|entry| entry.event));
     }
     Ok((entries, events))
+}
+
+/// Takes an erased subject out of the index. Whose name is not known any more, as after a crash, is
+/// found by building the index anew.
+pub async fn forget(server: &Server, subjects: &[Subject]) -> Result<(), Problem> {
+    project(server).await?;
+    if subjects.is_empty() {
+        server
+            .trail
+            .clear()
+            .await
+            .map_err(|e| Problem::internal(&e))?;
+        return project(server).await;
+    }
+    let forgotten = server.trail.forget(subjects).await;
+    forgotten.map(|_| ()).map_err(|e| Problem::internal(&e))
 }
 
 /// An app whose call went through is in use: what idleness is measured from.
@@ -113,13 +147,29 @@ async fn note_use(server: &Server, events: &[Event]) -> Result<(), Problem> {
 
 /// Follows the ledger until the server stops.
 pub async fn follow(server: &Server) {
-    let mut size = server.ledger.watch();
+    let mut turned = server.shards.watch();
     loop {
+        let shards = server.shards.all();
+        let mut sizes: Vec<_> = shards
+            .iter()
+            .filter(|shard| !shard.ledger.is_sealed())
+            .map(|shard| shard.ledger.watch())
+            .collect();
         if let Err(problem) = project(server).await {
             tracing::error!(detail = %problem.detail, "the projection stands still");
         }
-        if size.changed().await.is_err() {
-            return;
+        let changed = sizes.iter_mut().map(|size| Box::pin(size.changed()));
+        tokio::select! {
+            (done, ..) = futures_util::future::select_all(changed) => {
+                if done.is_err() {
+                    return;
+                }
+            }
+            done = turned.changed() => {
+                if done.is_err() {
+                    return;
+                }
+            }
         }
     }
 }

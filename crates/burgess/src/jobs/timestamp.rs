@@ -69,8 +69,8 @@ pub async fn stamp(server: &Server) -> Result<Stamped, String> {
     let url = server.config.timestamp_url.as_deref();
     let url =
         url.ok_or("no time stamping authority is configured: add [timestamp] with its url")?;
-    let witnessed = server.witnesses.standing(&server.ledger);
-    let signed = witnessed.map_or_else(|| server.ledger.checkpoint(), |(signed, _)| signed);
+    let witnessed = server.witnesses.standing(&server.ledger());
+    let signed = witnessed.map_or_else(|| server.ledger().checkpoint(), |(signed, _)| signed);
     let size = signed.checkpoint.size;
     let folder = server.config.data.join("timestamps");
     let (note, file) = (

@@ -4,6 +4,7 @@ use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
+use burgess_ledger::shards::MAIN;
 use ed25519_dalek::SigningKey;
 use zeroize::Zeroizing;
 
@@ -23,7 +24,11 @@ pub struct KeyRing {
     pub blind: Key,
     /// Wraps subject keys and connector secrets.
     pub kek: Key,
+    folder: PathBuf,
 }
+
+/// The Ed25519 and the ML-DSA key of one shard.
+pub type ShardKeys = (Zeroizing<[u8; 32]>, Zeroizing<[u8; 32]>);
 
 /// A key could not be read or made.
 #[derive(Debug, thiserror::Error)]
@@ -65,7 +70,21 @@ impl KeyRing {
             alias,
             blind,
             kek,
+            folder: keys.to_owned(),
         })
+    }
+
+    /// The two keys that sign checkpoints of that shard: each shard has its own, made when they are
+    /// first asked for. The first shard's are `ledger` and `ledger-mldsa`.
+    pub fn of_shard(&self, shard: &str) -> Result<ShardKeys, RingError> {
+        if shard == MAIN {
+            return Ok((self.ledger.clone(), self.ledger_mldsa.clone()));
+        }
+        let key = |name: String| load(&self.folder, &name, &self.kek).map(Zeroizing::new);
+        Ok((
+            key(format!("ledger-{shard}"))?,
+            key(format!("ledger-{shard}-mldsa"))?,
+        ))
     }
 }
 

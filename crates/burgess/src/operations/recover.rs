@@ -29,5 +29,5 @@ pub async fn record(server: &Server) -> Result<u64, Problem> {
         )
         .done();
     server.record(event).await?;
-    Ok(server.ledger.size())
+    Ok(server.ledger().size())
 }

@@ -134,7 +134,7 @@ async fn audit(server: &Server, dossier: &Dossier) -> Item {
     item(
         "Audit events enabled and stored immutably",
         met,
-        format!("{said}; ledger {}", server.ledger.origin()),
+        format!("{said}; ledger {}", server.ledger().origin()),
     )
 }
 

@@ -14,7 +14,7 @@ pub mod tail;
 
 use burgess_core::policy::action::{ReadEntries, ReadTrail};
 use burgess_core::policy::facts::{NoContext, Organisation};
-use burgess_ledger::{ReadError, SignedCheckpoint};
+use burgess_ledger::{Ledger, ReadError, SignedCheckpoint};
 use burgess_trail::{Cursor, Hit, Row};
 use serde_json::{Value, json};
 
@@ -63,12 +63,13 @@ impl ProofState {
 
 /// How far the proof of the event at that place reaches now.
 pub fn proof_state(server: &Server, row: &Row) -> ProofState {
-    let covers = |signed: &SignedCheckpoint| {
-        row.shard == signed.checkpoint.origin && row.index < signed.checkpoint.size
+    let Some(shard) = server.shards.of_origin(&row.shard) else {
+        return ProofState::Durable;
     };
-    if server.ledger.witnessed().is_some_and(|it| covers(&it)) {
+    let covers = |signed: &SignedCheckpoint| row.index < signed.checkpoint.size;
+    if shard.ledger.witnessed().is_some_and(|it| covers(&it)) {
         ProofState::Witnessed
-    } else if covers(&server.ledger.checkpoint()) {
+    } else if covers(&shard.ledger.checkpoint()) {
         ProofState::Signed
     } else {
         ProofState::Durable
@@ -130,13 +131,24 @@ pub fn may_open(server: &Server, caller: &Caller) -> bool {
     )
 }
 
+/// The shard of that origin.
+fn ledger_of(server: &Server, origin: &str) -> Result<Ledger, Problem> {
+    let shard = server.shards.of_origin(origin);
+    shard
+        .map(|shard| shard.ledger)
+        .ok_or_else(|| Problem::not_found("ledger shard", origin))
+}
+
 /// The events of these hits, read from the ledger.
 pub async fn read_back(server: &Server, hits: Vec<Hit>, open: bool) -> Result<Vec<Row>, Problem> {
-    let ledger = server.ledger.clone();
-    let indices: Vec<u64> = hits.iter().map(|hit| hit.index).collect();
+    let mut places = Vec::with_capacity(hits.len());
+    for hit in &hits {
+        places.push((ledger_of(server, &hit.shard)?, hit.index));
+    }
     let read = move || -> Result<Vec<_>, ReadError> {
-        let bytes = |index| Ok((ledger.entry(index)?, ledger.side(index)?));
-        indices.into_iter().map(bytes).collect()
+        let bytes =
+            |(ledger, index): (Ledger, u64)| Ok((ledger.entry(index)?, ledger.side(index)?));
+        places.into_iter().map(bytes).collect()
     };
     let bytes = tokio::task::spawn_blocking(read)
         .await
@@ -189,29 +201,27 @@ pub async fn receipt(server: &Server, caller: &Caller, id: &str) -> Result<Value
     permit::<ReadTrail>(server, &caller.principal(), &WHOLE, &NoContext, now)?;
     let open = may_open(server, caller);
     let row = by_id(server, id, open).await?;
-    server
-        .ledger
-        .publish()
-        .await
-        .map_err(|e| Problem::internal(&e))?;
-    let receipt = receipt_of(server, row.index, open).await?;
+    let ledger = ledger_of(server, &row.shard)?;
+    ledger.publish().await.map_err(|e| Problem::internal(&e))?;
+    let receipt = receipt_of(server, &ledger, row.index, open).await?;
     reads::opened(server, caller, &row, "receipt").await;
     Ok(receipt)
 }
 
 /// The receipt of an entry that is under the checkpoint.
-async fn receipt_of(server: &Server, index: u64, open: bool) -> Result<Value, Problem> {
-    let leaf = server
-        .ledger
-        .entry(index)
-        .map_err(|e| Problem::internal(&e))?;
-    let proof = server
-        .ledger
+async fn receipt_of(
+    server: &Server,
+    ledger: &Ledger,
+    index: u64,
+    open: bool,
+) -> Result<Value, Problem> {
+    let leaf = ledger.entry(index).map_err(|e| Problem::internal(&e))?;
+    let proof = ledger
         .tlog_proof(index)
         .map_err(|e| Problem::internal(&e))?;
     let entry = server
         .journal
-        .open(index)
+        .open_in(ledger, index)
         .await
         .map_err(|e| Problem::internal(&e))?;
     use base64::Engine as _;
@@ -231,9 +241,6 @@ async fn receipt_of(server: &Server, index: u64, open: bool) -> Result<Value, Pr
 }
 
 /// The line that verifies a receipt offline.
-pub fn verify_line(server: &Server, id: &str) -> String {
-    format!(
-        "burgess-verify proof {id}.receipt.json --key '{}'",
-        server.ledger.vkey()
-    )
+pub fn verify_line(vkey: &str, id: &str) -> String {
+    format!("burgess-verify proof {id}.receipt.json --key '{vkey}'")
 }

@@ -42,14 +42,14 @@ async fn a_day_is_sealed_when_it_has_ended_and_the_file_is_an_event() {
     let refused = pass(server, Some(&today)).await.unwrap_err();
     assert!(refused.detail.contains("has ended"), "{}", refused.detail);
 
-    let before = server.ledger.size();
+    let before = server.ledger().size();
     server.ambient.jump(Span::days(1));
     let sealed = pass(server, None).await.unwrap().remove(0);
     assert_eq!(
         (&sealed.day, sealed.first, sealed.last),
         (&today, 0, before - 1)
     );
-    let key = NoteVerifier::parse(server.ledger.vkey()).unwrap();
+    let key = NoteVerifier::parse(server.ledger().vkey()).unwrap();
     let folder = server.config.archive_folder("main");
     let verified = archive::verify_all(&folder, &key).unwrap();
     assert_eq!(verified.entries, before);
@@ -76,8 +76,8 @@ async fn a_file_that_a_crash_left_without_its_event_gets_it() {
     let world = World::new().await;
     let server = &world.server;
     server.ambient.jump(Span::days(1));
-    let checkpoint = server.ledger.publish().await.unwrap();
-    let ledger = server.ledger.clone();
+    let checkpoint = server.ledger().publish().await.unwrap();
+    let ledger = server.ledger();
     let mut folder = Folder::open(&server.config.archive_folder("main")).unwrap();
     let sealed = folder.seal("2026-01-18", &checkpoint, &mut |range| {
         let leaves = ledger.entries(range).unwrap();

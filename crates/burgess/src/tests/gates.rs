@@ -17,7 +17,7 @@ use crate::operations::{attach, connect, promote};
 
 /// The controls for which a promotion is refused; each comes with what would satisfy it.
 async fn unmet(world: &World, who: &str, app: &AppId, target: Environment) -> BTreeSet<String> {
-    let before = world.server.ledger.size();
+    let before = world.server.ledger().size();
     let who = world.person(who).await;
     let refused = promote::promote(&world.server, &who, app, target)
         .await

@@ -7,6 +7,7 @@ mod checklist;
 mod clockwork;
 mod gates;
 mod intake;
+mod keeping;
 mod packs;
 mod pages;
 mod replay;

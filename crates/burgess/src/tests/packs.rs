@@ -24,7 +24,7 @@ async fn case(world: &World, who: &str) -> Value {
         event["receipt"] = json_at(world, &session, &target).await;
         events.push(event);
     }
-    let checkpoint = world.server.ledger.checkpoint();
+    let checkpoint = world.server.ledger().checkpoint();
     json!({
         "schema": "burgess.case/1",
         "case": { "id": "cas_1", "reason": "a test" },
@@ -34,7 +34,7 @@ async fn case(world: &World, who: &str) -> Value {
 }
 
 fn verify(world: &World, case: &Value) -> Result<usize, String> {
-    let trust = Trust::new(world.server.ledger.vkeys().to_vec(), None).unwrap();
+    let trust = Trust::new(world.server.ledger().vkeys().to_vec(), None).unwrap();
     pack::verify(case.to_string().as_bytes(), &trust)
         .map(|pack| pack.events)
         .map_err(|cause| cause.to_string())

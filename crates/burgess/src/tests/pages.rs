@@ -337,12 +337,12 @@ async fn only_the_auditor_exports_the_trail_and_the_export_is_an_event() {
         }
     }
     let session = world.session(ANA).await;
-    let before = world.server.ledger.size();
+    let before = world.server.ledger().size();
     let (status, _, text) = world.get(Some(&session), "/trail.jsonl").await;
     assert_eq!(status.as_u16(), 200);
     let lines = text.lines().count();
     assert!(lines > 20, "{lines} events");
-    assert_eq!(world.server.ledger.size(), before + 1, "one event more");
+    assert_eq!(world.server.ledger().size(), before + 1, "one event more");
     let event = world.server.journal.open(before).await.unwrap().event;
     assert_eq!(
         (

@@ -21,8 +21,11 @@ type States = BTreeMap<(String, String), String>;
 /// Every event of the ledger, opened, in its order.
 async fn events(world: &World) -> Vec<Event> {
     let mut events = Vec::new();
-    for index in 0..world.server.ledger.size() {
-        events.push(world.server.journal.open(index).await.unwrap().event);
+    let journal = &world.server.journal;
+    for shard in world.server.shards.all() {
+        for index in shard.first_event()..shard.ledger.size() {
+            events.push(journal.open_in(&shard.ledger, index).await.unwrap().event);
+        }
     }
     events
 }

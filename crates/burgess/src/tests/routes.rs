@@ -144,6 +144,8 @@ impl Fixture {
         };
         path.replace("{id}", &id)
             .replace("{environment}", "sandbox")
+            .replace("{shard}", "main")
+            .replace("{hold}", "hold_unknown")
             .replace("{secret}", "unknown")
             .replace("{name}", "burgess.css")
             .replace("{path}", &self.tile)
@@ -174,7 +176,7 @@ async fn prepare(
     } else if path.contains("{id}") {
         fixture.app = world.in_sandbox(&name).await;
     }
-    if path.ends_with("/release") {
+    if path.ends_with("/{id}/release") {
         promote::quarantine(
             &world.server,
             &world.person(PRIYA).await,
@@ -251,7 +253,7 @@ async fn base(world: &World) -> Fixture {
     let app = world.in_sandbox("Lunch poll").await;
     let request = pending(world, "Desk booking").await;
     jobs::project::project(&world.server).await.unwrap();
-    world.server.ledger.publish().await.unwrap();
+    world.server.ledger().publish().await.unwrap();
     let query = Query {
         app: Some(app.to_string()),
         limit: 1,
@@ -326,6 +328,10 @@ fn body(path: &str, fixture: &Fixture) -> (&'static str, Vec<u8>) {
                 json!({ "capacity": "reviewer", "verdict": "approve", "comment": "Fine." })
             }
             "score" | "requests" => json!({ "charter": fresh_charter(fixture) }),
+            "holds" => json!({ "kind": "shard", "of": "main", "reason": "case 1" }),
+            "release" if path.contains("{hold}") => json!({ "reason": "closed" }),
+            "preview" => json!({ "subject": "nobody@example.net" }),
+            "erasures" => json!({ "subject": "nobody@example.net", "reason": "case 1" }),
             "session" => json!({ "link": "unknown" }),
             "datasets" => {
                 json!({ "name": "made_up", "classification": "internal", "description": "made up", "owner": "mei@example.com" })
@@ -351,6 +357,9 @@ fn body(path: &str, fixture: &Fixture) -> (&'static str, Vec<u8>) {
         "tests" => "case=TC-1&passed=yes".to_owned(),
         "promote" | "rollback" | "credential" => "environment=sandbox".to_owned(),
         "quarantine" => "reason=we+look+into+it".to_owned(),
+        "holds" => "kind=shard&of=main&reason=case+1".to_owned(),
+        "release" if path.contains("{hold}") => "reason=closed".to_owned(),
+        "preview" | "erase" => "subject=nobody%40example.net&reason=case+1".to_owned(),
         "retire" => "lessons=A+shared+list+did+it+too.".to_owned(),
         "complete" => "outcome=continue&note=Looked+at+it.".to_owned(),
         "decide" => format!(
@@ -397,7 +406,10 @@ async fn sweep(caller: Option<&'static str>) -> BTreeMap<Route, u16> {
     };
     let mut seen = BTreeMap::new();
     seen.insert(
-        ("get".to_owned(), "/ledger/main/tile/entries/…".to_owned()),
+        (
+            "get".to_owned(),
+            "/ledger/{shard}/tile/entries/…".to_owned(),
+        ),
         {
             let target = format!("/ledger/main/tile/{}", tile(&world, "entries"));
             world

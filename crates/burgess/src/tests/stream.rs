@@ -146,20 +146,20 @@ fn start(world: &World, config: &Syslog) -> tokio::task::JoinHandle<()> {
 }
 
 fn key(world: &World) -> NoteVerifier {
-    NoteVerifier::parse(world.server.ledger.vkey()).unwrap()
+    NoteVerifier::parse(world.server.ledger().vkey()).unwrap()
 }
 
 fn cursor(world: &World) -> Option<u64> {
     let file = world.server.config.data.join("syslog/siem.json");
     let text = std::fs::read_to_string(file).ok()?;
     let json: serde_json::Value = serde_json::from_str(&text).unwrap();
-    json[world.server.ledger.origin()].as_u64()
+    json[world.server.ledger().origin()].as_u64()
 }
 
 /// Everything in the ledger has arrived, a checkpoint proves it, and the cursor says so.
 async fn complete(world: &World, heard: &Heard) {
-    world.server.ledger.publish().await.unwrap();
-    let size = world.server.ledger.size();
+    world.server.ledger().publish().await.unwrap();
+    let size = world.server.ledger().size();
     until(|| entries(heard).len() as u64 == size).await;
     let key = key(world);
     until(|| proved(heard, &key).last() == Some(&size)).await;
@@ -173,7 +173,7 @@ async fn a_receiver_that_hangs_up_again_and_again_misses_nothing() {
     let (address, heard) = receiver(None, 9).await;
     let config = config(&address, None, false);
     let job = start(&world, &config);
-    let size = world.server.ledger.size();
+    let size = world.server.ledger().size();
     // Nine a connection, and what is in doubt comes again: the job never believes too early.
     tokio::time::sleep(Duration::from_millis(500)).await;
     assert!(cursor(&world).is_none_or(|next| next <= size));
@@ -190,8 +190,8 @@ async fn a_receiver_that_hangs_up_again_and_again_misses_nothing() {
     for part in [&heard, &later] {
         until(|| !part.lock().unwrap().is_empty()).await;
     }
-    world.server.ledger.publish().await.unwrap();
-    let size = world.server.ledger.size();
+    world.server.ledger().publish().await.unwrap();
+    let size = world.server.ledger().size();
     until(|| entries(&later).keys().next_back() == Some(&(size - 1))).await;
     both.lock()
         .unwrap()
@@ -209,9 +209,9 @@ async fn what_is_recorded_later_follows_and_checkpoints_prove_the_stream() {
     let (address, heard) = receiver(None, usize::MAX).await;
     let job = start(&world, &config(&address, None, false));
     complete(&world, &heard).await;
-    let before = world.server.ledger.size();
+    let before = world.server.ledger().size();
     world.in_sandbox("planner").await;
-    assert!(world.server.ledger.size() > before);
+    assert!(world.server.ledger().size() > before);
     complete(&world, &heard).await;
 
     // A message that is deleted from the stream shows.
@@ -240,8 +240,8 @@ async fn personal_values_stay_here_unless_they_are_asked_for_and_policy_allows()
             ..config(&address, None, personal)
         };
         let job = start(&world, &sink);
-        world.server.ledger.publish().await.unwrap();
-        let size = world.server.ledger.size();
+        world.server.ledger().publish().await.unwrap();
+        let size = world.server.ledger().size();
         until(|| entries(&heard).len() as u64 >= size).await;
         let all = heard.lock().unwrap().join("\n");
         assert_eq!(

@@ -39,7 +39,7 @@ async fn used(world: &World) -> AppId {
 
 async fn since(world: &World, size: u64) -> Vec<Event> {
     let mut events = Vec::new();
-    for index in size..world.server.ledger.size() {
+    for index in size..world.server.ledger().size() {
         events.push(world.server.journal.open(index).await.unwrap().event);
     }
     events
@@ -58,7 +58,7 @@ async fn reading_the_trail_is_an_event_once_for_each_person_and_question() {
     let world = World::new().await;
     let app = used(&world).await;
     let (ana, alex) = (world.person(ANA).await, world.person(ALEX).await);
-    let size = world.server.ledger.size();
+    let size = world.server.ledger().size();
     let asked = Asked {
         actor: Some(DANA.to_owned()),
         ..of_app(&app)
@@ -156,7 +156,7 @@ async fn the_auditors_role_is_not_the_administrators() {
 
 /// How many events a case proves to who has the key alone.
 fn verified(world: &World, case: &str) -> usize {
-    let key = NoteVerifier::parse(world.server.ledger.vkey()).unwrap();
+    let key = NoteVerifier::parse(world.server.ledger().vkey()).unwrap();
     let trust = Trust::new(vec![key], None).unwrap();
     pack::verify(case.as_bytes(), &trust).unwrap().events
 }
@@ -171,7 +171,7 @@ async fn a_case_holds_events_receipts_and_the_checkpoint_and_needs_a_reason() {
         let (status, _, text) = world.get(Some(&session), target).await;
         assert_eq!(status.as_u16(), 422, "{text}");
     }
-    let size = world.server.ledger.size();
+    let size = world.server.ledger().size();
     let target = format!("/api/v1/events?as=case&app={app}&reason=incident+7");
     let (status, headers, text) = world.get(Some(&session), &target).await;
     assert_eq!(status.as_u16(), 200, "{text}");
@@ -189,12 +189,12 @@ async fn a_case_holds_events_receipts_and_the_checkpoint_and_needs_a_reason() {
     );
     assert_eq!(case["case"]["query"], json!({ "app": app.as_str() }));
     let origin = &case["origins"][0];
-    assert_eq!(origin["origin"], world.server.ledger.origin());
+    assert_eq!(origin["origin"], world.server.ledger().origin());
     assert!(origin["checkpoint"].as_str().unwrap().contains("\u{2014} "));
     let count = verified(&world, &text);
     // One changed letter of what is shown is found.
     let forged = text.replacen(DANA, "dora@example.com", 1);
-    let key = NoteVerifier::parse(world.server.ledger.vkey()).unwrap();
+    let key = NoteVerifier::parse(world.server.ledger().vkey()).unwrap();
     let trust = Trust::new(vec![key], None).unwrap();
     assert!(forged != text && pack::verify(forged.as_bytes(), &trust).is_err());
     assert!(count > 5, "{count} events");
@@ -319,7 +319,7 @@ async fn the_tail_resumes_without_a_gap_and_does_not_feed_itself() {
     );
     let quiet = tokio::time::timeout(Duration::from_millis(300), stream.next()).await;
     assert!(quiet.is_err(), "{quiet:?}");
-    let size = world.server.ledger.size();
+    let size = world.server.ledger().size();
     promote::quarantine(&world.server, &world.person(PRIYA).await, &app, "we look")
         .await
         .unwrap();
@@ -335,7 +335,7 @@ async fn the_tail_resumes_without_a_gap_and_does_not_feed_itself() {
         .await
         .unwrap();
     tokio::pin!(stream);
-    for expected in newest + 1..world.server.ledger.size() - 1 {
+    for expected in newest + 1..world.server.ledger().size() - 1 {
         let (_, row) = stream.next().await.unwrap();
         assert_eq!((row.index, row.event.actor_id.as_str()), (expected, CLOSED));
     }
@@ -414,7 +414,7 @@ async fn a_trail_is_complete_when_counters_and_leaves_agree_and_nothing_waits() 
 async fn results_show_how_far_their_proof_reaches() {
     let world = World::new().await;
     let app = used(&world).await;
-    world.server.ledger.publish().await.unwrap();
+    world.server.ledger().publish().await.unwrap();
     let session = world.session(ANA).await;
     let target = format!("/api/v1/events?app={app}");
     let (_, _, text) = world.get(Some(&session), &target).await;

@@ -109,6 +109,8 @@ fn config(folder: &TempDir, demo: bool) -> Config {
         kek_file: (!demo).then(|| folder.path().join("kek")),
         connectors: Vec::new(),
         ledger_bytes_max: None,
+        ledger_classes: Vec::new(),
+        erasure_by_two: false,
         witness_policy: None,
         archive: crate::outlets::Archive::default(),
         syslog: Vec::new(),
@@ -145,6 +147,11 @@ impl World {
 
     /// Closes the server and opens it again on the same folder.
     pub(super) async fn again(self) -> Self {
+        self.again_after(|_| {}).await
+    }
+
+    /// The same, with something done to the folder meanwhile.
+    pub(super) async fn again_after(self, meanwhile: impl FnOnce(&mut Config)) -> Self {
         let Self {
             server,
             router,
@@ -152,11 +159,12 @@ impl World {
         } = self;
         drop(router);
         server.gateway.close().await;
-        server.ledger.close();
+        server.shards.close();
         server.trail.close().await;
         server.store.close().await;
-        let (config, now) = (server.config.clone(), server.ambient.now());
+        let (mut config, now) = (server.config.clone(), server.ambient.now());
         drop(server);
+        meanwhile(&mut config);
         let server = serve::open(config, Key::new([7; 32]), Span::days(0))
             .await
             .unwrap();

@@ -379,7 +379,8 @@ async fn checklist(
 ) -> Result<Response, Problem> {
     let dossier = api::apps::load(&server, &caller, &id).await?;
     let now = server.now()?;
-    let checkpoint = server.ledger.checkpoint();
+    let ledger = server.ledger();
+    let checkpoint = ledger.checkpoint();
     page(&ChecklistPage {
         frame: Frame::of(&server, &caller, "/apps").await,
         id,
@@ -388,9 +389,9 @@ async fn checklist(
         items: report::checklist(&server, &dossier, now).await,
         proof_line: format!(
             "Ledger {}, {} events under the signed checkpoint; {}.",
-            server.ledger.origin(),
+            ledger.origin(),
             checkpoint.checkpoint.size,
-            server.witnesses.sentence(&server.ledger)
+            server.witnesses.sentence(&ledger)
         ),
     })
 }

@@ -76,6 +76,7 @@ impl Frame {
         }
         if may::<ReadTrail>(server, &principal, &whole, &NoContext, now) {
             nav.push(item("/trail", "Trail", path));
+            nav.push(item("/keeping", "What is kept", path));
         }
         Self {
             name: caller.name.clone(),
@@ -93,10 +94,10 @@ impl Frame {
             nav: Vec::new(),
             demo: server.config.demo,
             no_policy: !server.policies.load().is_loaded(),
-            read_only: !server.ledger.is_writable(),
+            read_only: server.shards.last_error().is_some(),
             alarm: server.witnesses.alarm().map(str::to_owned),
             today: server.ambient.now().date(),
-            trust_line: format!("Trail: {}.", server.witnesses.sentence(&server.ledger)),
+            trust_line: format!("Trail: {}.", server.witnesses.sentence(&server.ledger())),
         }
     }
 }

@@ -7,6 +7,7 @@ mod form;
 mod frame;
 mod home;
 mod inventory;
+mod keeping;
 mod requests;
 mod runtime;
 mod trail;
@@ -36,6 +37,7 @@ pub fn router(server: App) -> Router<App> {
         .merge(inventory::router())
         .merge(runtime::router())
         .merge(trail::router())
+        .merge(keeping::router())
         .merge(docs::router())
 }
 

@@ -142,12 +142,13 @@ struct Percent {
 
 /// What covers the trail as a whole.
 fn proof_line(server: &Server) -> String {
-    let checkpoint = server.ledger.checkpoint();
+    let ledger = server.ledger();
+    let checkpoint = ledger.checkpoint();
     format!(
         "{} events are under the signed checkpoint of {}; {}.",
         checkpoint.checkpoint.size,
-        server.ledger.origin(),
-        server.witnesses.sentence(&server.ledger)
+        ledger.origin(),
+        server.witnesses.sentence(&ledger)
     )
 }
 

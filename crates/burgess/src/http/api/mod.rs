@@ -3,6 +3,7 @@
 pub mod apps;
 pub mod datasets;
 pub mod events;
+mod keeping;
 pub mod requests;
 
 use axum::extract::State;
@@ -31,6 +32,7 @@ pub fn router(server: App) -> Router<App> {
         .merge(datasets::router())
         .merge(requests::router())
         .merge(events::router())
+        .merge(keeping::router())
         .layer(middleware::from_fn_with_state(server, idempotency::layer))
 }
 

@@ -7,15 +7,16 @@
 
 mod bucket;
 
+use std::collections::BTreeSet;
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use burgess_core::audit::ActionType;
 use burgess_core::time::{Span, Timestamp};
-use burgess_ledger::Ledger;
-use burgess_trail::archive::{ArchiveError, Folder, Manifest};
+use burgess_ledger::{Ledger, Shard};
+use burgess_trail::archive::{self, ArchiveError, Folder, Manifest};
 use serde::Deserialize;
 
 use crate::http::problem::Problem;
@@ -41,9 +42,55 @@ pub async fn follow(server: Arc<Server>) {
     }
 }
 
-/// The shards, each under the name of its folder.
+/// The shards, each under the name of its folder. A pruned one is gone here too.
 fn shards(server: &Server) -> Vec<(String, Ledger)> {
-    vec![("main".to_owned(), server.ledger.clone())]
+    let all = server.shards.all().into_iter();
+    all.filter(|shard| shard.ledger.minimum_index() == 0)
+        .map(|shard| (shard.name, shard.ledger))
+        .collect()
+}
+
+/// Removes the local files of a shard whose entries went; answers their bytes.
+pub async fn prune(server: &Server, shard: &Shard, minimum: u64) -> Result<u64, Problem> {
+    let _turn = server.archiving.lock().await;
+    let path = server.config.archive_folder(&shard.name);
+    if !path.is_dir() {
+        return Ok(0);
+    }
+    blocking(move || Folder::open(&path)?.prune(minimum)).await
+}
+
+/// Takes sealed values that `theirs` says yes to out of all local files; answers how many.
+pub async fn blank(
+    server: &Server,
+    theirs: impl Fn(&[u8]) -> bool + Send + Sync + 'static,
+) -> Result<u64, Problem> {
+    let _turn = server.archiving.lock().await;
+    let all = server.shards.all().into_iter();
+    let folders: Vec<PathBuf> = all
+        .map(|shard| server.config.archive_folder(&shard.name))
+        .filter(|path| path.is_dir())
+        .collect();
+    let work = move || {
+        let mut blanked = 0u64;
+        for path in folders {
+            let mut folder = Folder::open(&path)?;
+            let mut concerned = BTreeSet::new();
+            for file in folder.files() {
+                let file = path.join(&file.file);
+                if !file.exists() {
+                    continue; // its only copy is in the bucket
+                }
+                for group in archive::read(&file)?.groups() {
+                    let found = group?.into_iter().filter(|entry| theirs(&entry.sealed));
+                    concerned.extend(found.map(|entry| entry.index));
+                }
+            }
+            blanked = blanked.saturating_add(folder.blank(&concerned)?);
+        }
+        Ok(blanked)
+    };
+    blocking(work).await
 }
 
 /// Seals what belongs to days up to `until` (yesterday, when nothing is said) in every shard, and

@@ -135,7 +135,8 @@ fn may_open(server: &Server) -> bool {
 
 /// The shards, in the order in which they are sent.
 fn shards(server: &Server) -> Vec<Ledger> {
-    vec![server.ledger.clone()]
+    let all = server.shards.all().into_iter();
+    all.map(|shard| shard.ledger).collect()
 }
 
 /// One connection, for as long as it holds.
@@ -194,7 +195,7 @@ struct Stream<'a, W> {
 
 impl<W: AsyncWrite + Unpin> Stream<'_, W> {
     async fn run(&mut self) -> Result<(), SyslogError> {
-        let mut size = self.server.ledger.watch();
+        let mut size = self.server.ledger().watch();
         loop {
             let mut caught_up = true;
             for ledger in shards(self.server) {

@@ -17,7 +17,7 @@ use burgess_trail::{Hit, Row};
 use futures_util::{Stream, StreamExt as _, TryStreamExt as _, stream};
 use serde_json::{Map, Value, json};
 
-use super::{Asked, WHOLE, by_id, export, incident, may_open, read_back, receipt_of};
+use super::{Asked, WHOLE, by_id, export, incident, ledger_of, may_open, read_back, receipt_of};
 use crate::http::problem::Problem;
 use crate::operations::{Caller, permit};
 use crate::server::Server;
@@ -164,11 +164,13 @@ async fn head(
     reason: &str,
     query: Value,
 ) -> Result<String, Problem> {
-    let signed = server
-        .ledger
-        .publish()
-        .await
-        .map_err(|e| Problem::internal(&e))?;
+    let mut origins = Vec::new();
+    for shard in server.shards.all() {
+        let signed = shard.ledger.publish().await;
+        let signed = signed.map_err(|e| Problem::internal(&e))?;
+        origins.push(json!({ "origin": shard.ledger.origin(), "checkpoint": signed.note }));
+    }
+    let origins = Value::Array(origins);
     let case = json!({
         "id": id,
         "reason": reason,
@@ -176,14 +178,14 @@ async fn head(
         "made_by": caller.email().as_str(),
         "query": query,
     });
-    let origins = json!([{ "origin": server.ledger.origin(), "checkpoint": signed.note }]);
     Ok(format!(
         "{{\"schema\":\"{SCHEMA}\",\n\"case\":{case},\n\"origins\":{origins},\n\"events\":["
     ))
 }
 
 async fn event(server: &Server, mut row: Row, open: bool) -> Result<Value, Problem> {
-    let receipt = receipt_of(server, row.index, open).await?;
+    let ledger = ledger_of(server, &row.shard)?;
+    let receipt = receipt_of(server, &ledger, row.index, open).await?;
     if receipt.get("opened").is_none() {
         // What cannot be proved is not shown: half of it may still be readable.
         close(&mut row.event);

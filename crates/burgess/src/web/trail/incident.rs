@@ -95,6 +95,8 @@ async fn one(
     let line = event_row(&server, row);
     let minutes = around.as_seconds() / 60;
     let request_opens = request_opens(&server, &caller, &found).await?;
+    let shard = server.shards.of_origin(&row.shard);
+    let vkey = shard.map_or_else(String::new, |shard| shard.ledger.vkey().to_owned());
     let view = EventPage {
         frame: Frame::of(&server, &caller, "/trail").await,
         headline: format!("{} by {}", line.did, line.actor),
@@ -139,8 +141,8 @@ async fn one(
             .collect(),
         may_export: may_export(&server, &caller),
         proof_line: proof_line(&server, row),
-        verify: trail::verify_line(&server, &id),
-        vkey: server.ledger.vkey().to_owned(),
+        verify: trail::verify_line(&vkey, &id),
+        vkey,
         id,
     };
     page(&view)
@@ -181,7 +183,7 @@ fn proof_line(server: &Server, row: &Row) -> String {
         "Leaf {} of {}, {state}; {}.",
         row.index,
         row.shard,
-        server.witnesses.sentence(&server.ledger)
+        server.witnesses.sentence(&server.ledger())
     )
 }
 

@@ -1,0 +1,535 @@
+//! Erasing a subject: the key goes with one commit, and with it every value sealed under it, here,
+//! in archives and in backups. Then what the key opened is gone through and taken away: side values
+//! in every shard, write-ahead segments, the index. Proofs stay as they are.
+//!
+//! The commit is the point of no return. What follows it can be cut short anywhere and is done
+//! again at the next start, before anything is served.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use axum::http::StatusCode;
+use burgess_core::audit::ActionType;
+use burgess_core::digest::Digest;
+use burgess_core::id::Email;
+use burgess_core::permit::Permit;
+use burgess_core::policy::action::{AskErasure, EraseSubject, ReadEntries, ReadTrail};
+use burgess_core::policy::facts::{ErasureFacts, NoContext, Organisation};
+use burgess_core::time::Timestamp;
+use burgess_gateway::ports::Vault as _;
+use burgess_gateway::sealing::{Alias, Sealed};
+use burgess_ledger::{Shard, SideValues};
+use burgess_store::{Change, Covers, Erasure, Hold, SubjectErasure, SubjectKey, Versioned, Write};
+use serde::{Deserialize, Serialize};
+
+use super::hold::{self, reason_of, words};
+use super::{Caller, event, permit};
+use crate::http::problem::{Missing, Problem};
+use crate::server::Server;
+
+/// Entries looked through at a time.
+const STEP: u64 = 4_096;
+/// Side values replaced at a time: 65,536 of some hundred bytes.
+const REPLACED_MAX: usize = 65_536;
+/// Characters of a subject's id at most: what an event's field may hold.
+const SUBJECT_CHARS_MAX: usize = 512;
+
+/// Whom personal values are about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Subject {
+    /// Somebody or something that acted: an e-mail address, or another actor id.
+    Actor(String),
+    /// A record, by type and id.
+    Resource(String, String),
+}
+
+impl Subject {
+    /// Reads `dana@example.com`, `actor:ID` or `TYPE:ID`.
+    pub fn parse(text: &str) -> Result<Self, Problem> {
+        let wrong = || {
+            Problem::input(
+                "whom to erase? give an actor's id, as `dana@example.com` or `actor:crm-7`, or a record as `customer:4711`",
+            )
+        };
+        let text = text.trim();
+        if text.is_empty()
+            || text.chars().count() > SUBJECT_CHARS_MAX
+            || text.contains(char::is_control)
+        {
+            return Err(wrong());
+        }
+        match text.split_once(':') {
+            Some(("", _) | (_, "")) => Err(wrong()),
+            Some(("actor", id)) => Ok(Self::Actor(id.to_owned())),
+            Some((kind, id)) => Ok(Self::Resource(kind.to_owned(), id.to_owned())),
+            None => Ok(Self::Actor(text.to_owned())),
+        }
+    }
+
+    /// The names under which the journal seals. Somebody who acts may also be acted upon, as the
+    /// person that was invited.
+    fn sealed_under(&self) -> Vec<String> {
+        match self {
+            Self::Actor(id) => vec![format!("actor:{id}"), format!("resource:person:{id}")],
+            Self::Resource(kind, id) => vec![format!("resource:{kind}:{id}")],
+        }
+    }
+
+    fn aliases(&self, server: &Server) -> Vec<Alias> {
+        let names = self.sealed_under();
+        names
+            .iter()
+            .map(|name| server.subjects.alias(name))
+            .collect()
+    }
+
+    /// The names under which the store keeps keys and erasures.
+    fn fingerprints(&self, server: &Server) -> Vec<Digest> {
+        let aliases = self.aliases(server);
+        aliases.iter().map(Alias::fingerprint).collect()
+    }
+
+    /// As the index knows it.
+    fn indexed(&self, server: &Server) -> Vec<burgess_trail::Subject> {
+        use burgess_trail::Subject as Indexed;
+        let record = |kind: &str, id: &str| Indexed::Resource {
+            resource_type: kind.to_owned(),
+            token: server.blinder.resource(id),
+        };
+        match self {
+            Self::Actor(id) => vec![
+                Indexed::Actor(server.blinder.actor(id)),
+                record("person", id),
+            ],
+            Self::Resource(kind, id) => vec![record(kind, id)],
+        }
+    }
+
+    /// What stands for the subject in holds.
+    pub fn fingerprint(&self, server: &Server) -> Digest {
+        let first = self.sealed_under().into_iter().next().unwrap_or_default();
+        server.subjects.alias(&first).fingerprint()
+    }
+}
+
+/// What would go.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Preview {
+    /// Entries with values of the subject, by shard.
+    pub entries: BTreeMap<String, u64>,
+    /// Apps that these entries belong to.
+    pub apps: BTreeSet<String>,
+    /// Keys that are there to be destroyed.
+    pub keys: usize,
+    /// What stands against it, in words.
+    pub held_by: Vec<String>,
+    /// Somebody has asked for it, and another has to carry it out.
+    pub asked: bool,
+}
+
+/// What an erasure came to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "state", rename_all = "snake_case")]
+pub enum Erased {
+    /// It is asked for; another person has to carry it out.
+    Asked,
+    /// It is done.
+    Erased {
+        /// Keys destroyed.
+        keys: usize,
+        /// Entries whose values are gone.
+        entries: u64,
+    },
+}
+
+/// Looks through the ledger for what an erasure would take away.
+pub async fn preview(
+    server: &Server,
+    caller: &Caller,
+    subject: &Subject,
+) -> Result<Preview, Problem> {
+    let now = server.now()?;
+    let whole = Organisation { revision: 0 };
+    permit::<ReadEntries>(server, &caller.principal(), &whole, &NoContext, now)?;
+    look(server, subject).await
+}
+
+/// All erasures, for whoever may read the trail. They do not say whom they are about.
+pub async fn list(server: &Server, caller: &Caller) -> Result<Vec<Erasure>, Problem> {
+    let now = server.now()?;
+    let whole = Organisation { revision: 0 };
+    permit::<ReadTrail>(server, &caller.principal(), &whole, &NoContext, now)?;
+    let all = server
+        .store
+        .erasures()
+        .await
+        .map_err(|e| Problem::internal(&e))?;
+    Ok(all.into_iter().map(|it| it.record).collect())
+}
+
+async fn look(server: &Server, subject: &Subject) -> Result<Preview, Problem> {
+    let internal = |e: burgess_store::StoreError| Problem::internal(&e);
+    let aliases = subject.fingerprints(server);
+    let mut preview = Preview::default();
+    for alias in &aliases {
+        let key = server.store.subject_key(*alias).await.map_err(internal)?;
+        preview.keys += usize::from(matches!(key, SubjectKey::Active { .. }));
+        let erasure = server.store.erasure(*alias).await.map_err(internal)?;
+        preview.asked |= erasure.is_some_and(|it| it.record.erased.is_none());
+    }
+    for shard in server.shards.all() {
+        let aliases = aliases.clone();
+        let found =
+            tokio::task::spawn_blocking(move || find(&shard, &aliases).map(|it| (shard, it)));
+        let (shard, found) = found.await.map_err(|e| Problem::internal(&e))??;
+        if found.entries > 0 {
+            preview.entries.insert(shard.name, found.entries);
+            preview.apps.extend(found.apps);
+        }
+    }
+    let holds = hold::in_force(server, |covers| covered(covers, &aliases, &preview)).await?;
+    preview.held_by = holds.iter().map(reason_words).collect();
+    Ok(preview)
+}
+
+fn reason_words(hold: &Hold) -> String {
+    format!(
+        "hold {} on {}: {}",
+        hold.id,
+        words(&hold.covers),
+        hold.reason
+    )
+}
+
+fn covered(covers: &Covers, aliases: &[Digest], found: &Preview) -> bool {
+    match covers {
+        Covers::App(app) => found.apps.contains(app.as_str()),
+        Covers::Shard(shard) => found.entries.contains_key(shard),
+        Covers::Subject(alias) => aliases.contains(alias),
+    }
+}
+
+/// Erases a subject for good, or, where two people are wanted and nobody has asked yet, asks.
+pub async fn erase(
+    server: &Server,
+    caller: &Caller,
+    subject: &Subject,
+    reason: &str,
+) -> Result<Erased, Problem> {
+    let gone = match destroy_keys(server, caller, subject, reason).await? {
+        Some(gone) => gone,
+        None => return Ok(Erased::Asked),
+    };
+    let mut entries = 0;
+    for alias in &gone {
+        entries += sweep(server, *alias, &subject.indexed(server)).await?;
+    }
+    Ok(Erased::Erased {
+        keys: gone.len(),
+        entries,
+    })
+}
+
+/// What is active of a subject: alias, revision of the key, and the erasure that was asked for.
+type Open = (Digest, u64, Option<Versioned<Erasure>>);
+
+async fn active(server: &Server, subject: &Subject) -> Result<Vec<Open>, Problem> {
+    let internal = |e: burgess_store::StoreError| Problem::internal(&e);
+    let mut open = Vec::new();
+    for alias in subject.fingerprints(server) {
+        let key = server.store.subject_key(alias).await.map_err(internal)?;
+        if let SubjectKey::Active { revision, .. } = key {
+            let asked = server.store.erasure(alias).await.map_err(internal)?;
+            open.push((alias, revision, asked));
+        }
+    }
+    Ok(open)
+}
+
+/// The point of no return: the keys go, and the events that say so are in the ledger. Answers the
+/// aliases, or nothing where it was only asked for.
+pub(crate) async fn destroy_keys(
+    server: &Server,
+    caller: &Caller,
+    subject: &Subject,
+    reason: &str,
+) -> Result<Option<Vec<Digest>>, Problem> {
+    let now = server.now()?;
+    let reason = reason_of(reason)?;
+    refuse_names(subject, &reason)?;
+    refuse_active(server, subject).await?;
+    let found = look(server, subject).await?;
+    let open = active(server, subject).await?;
+    let two_persons = server.config.erasure_by_two;
+    let first = open.first().and_then(|(_, _, asked)| asked.as_ref());
+    if two_persons && first.is_none() && !open.is_empty() {
+        let aliases = open.iter().map(|it| it.0);
+        ask(server, caller, aliases, &reason, now).await?;
+        return Ok(None);
+    }
+    let facts = ErasureFacts {
+        held: !found.held_by.is_empty(),
+        two_persons,
+        asked_by_another: first.is_some_and(|it| it.record.asked_by != caller.email().as_str()),
+    };
+    let revision = first.map_or(0, |it| it.revision);
+    let whole = Organisation { revision };
+    let permit = permit::<EraseSubject>(server, &caller.principal(), &whole, &facts, now)
+        .map_err(|problem| name_holds(problem, &found.held_by))?;
+    if open.is_empty() {
+        return Err(Problem::new(
+            StatusCode::NOT_FOUND,
+            "SUBJECT_UNKNOWN",
+            "nothing is sealed under that subject's key: it never acted here, or was erased before",
+        ));
+    }
+    let writes = open
+        .iter()
+        .map(|it| write(server, caller, it, &reason, &permit, now))
+        .collect::<Result<_, _>>()?;
+    server.commit(writes, &permit, now).await?;
+    for alias in subject.aliases(server) {
+        server.subjects.forget(&alias);
+    }
+    Ok(Some(open.into_iter().map(|(alias, ..)| alias).collect()))
+}
+
+/// One key's end, with its event.
+fn write(
+    server: &Server,
+    caller: &Caller,
+    (alias, key, asked): &Open,
+    reason: &str,
+    permit: &Permit<EraseSubject>,
+    now: Timestamp,
+) -> Result<Write, Problem> {
+    let me = caller.email().as_str();
+    let erased = |asked_by: &str, asked_at| Erasure {
+        subject: *alias,
+        reason: reason.to_owned(),
+        asked_by: asked_by.to_owned(),
+        asked_at,
+        erased: Some((me.to_owned(), now)),
+    };
+    let change = match asked {
+        Some(it) => it.next(erased(&it.record.asked_by, it.record.asked_at)),
+        None => Versioned::new(erased(me, now)),
+    };
+    let event = event::about(&server.ambient, None, now)
+        .map_err(|e| Problem::internal(&e))?
+        .by(caller)
+        .permitted(permit)
+        .did(ActionType::Delete, "erasure", &alias.to_string())
+        .moved(asked.as_ref().map(|_| "asked"), &change.record.state())
+        .context("reason", reason)
+        .done();
+    let key = Versioned {
+        revision: key.saturating_add(1),
+        record: SubjectErasure {
+            subject: *alias,
+            erased_at: now,
+        },
+    };
+    let changes = vec![Change::Erasure(change), Change::SubjectErasure(key)];
+    Ok(Write { changes, event })
+}
+
+/// Notes that an erasure is asked for.
+async fn ask(
+    server: &Server,
+    caller: &Caller,
+    aliases: impl Iterator<Item = Digest>,
+    reason: &str,
+    now: Timestamp,
+) -> Result<(), Problem> {
+    let whole = Organisation { revision: 0 };
+    let permit = permit::<AskErasure>(server, &caller.principal(), &whole, &NoContext, now)?;
+    let mut writes = Vec::new();
+    for alias in aliases {
+        let asked = Erasure {
+            subject: alias,
+            reason: reason.to_owned(),
+            asked_by: caller.email().as_str().to_owned(),
+            asked_at: now,
+            erased: None,
+        };
+        let event = event::about(&server.ambient, None, now)
+            .map_err(|e| Problem::internal(&e))?
+            .by(caller)
+            .permitted(&permit)
+            .did(ActionType::Create, "erasure", &alias.to_string())
+            .moved(None, &asked.state())
+            .context("reason", reason)
+            .done();
+        let changes = vec![Change::Erasure(Versioned::new(asked))];
+        writes.push(Write { changes, event });
+    }
+    server.commit(writes, &permit, now).await
+}
+
+/// A refusal because of a hold says which.
+fn name_holds(mut problem: Problem, holds: &[String]) -> Problem {
+    for hold in holds {
+        problem.unmet.push(Missing {
+            control: "legal_hold".to_owned(),
+            reason: hold.clone(),
+            remedy: "have it released, if its reason is gone".to_owned(),
+        });
+    }
+    problem
+}
+
+/// A reason is kept where everybody in audit reads it, so it must not name whom it erases.
+fn refuse_names(subject: &Subject, reason: &str) -> Result<(), Problem> {
+    let (Subject::Actor(id) | Subject::Resource(_, id)) = subject;
+    if reason.to_lowercase().contains(&id.to_lowercase()) {
+        return Err(Problem::input(
+            "the reason names the subject and would outlive the erasure: give the number of the case",
+        ));
+    }
+    Ok(())
+}
+
+/// Whoever works here leaves traces every day; without a key nothing of theirs could be recorded.
+async fn refuse_active(server: &Server, subject: &Subject) -> Result<(), Problem> {
+    let id = match subject {
+        Subject::Actor(id) => id,
+        Subject::Resource(kind, id) if kind == "person" => id,
+        Subject::Resource(..) => return Ok(()),
+    };
+    let Ok(email) = Email::parse(id) else {
+        return Ok(());
+    };
+    let person = server
+        .store
+        .person(&email)
+        .await
+        .map_err(|e| Problem::internal(&e))?;
+    if person.is_some_and(|it| it.record.active) {
+        return Err(Problem::new(
+            StatusCode::CONFLICT,
+            "SUBJECT_ACTIVE",
+            "this person still has a role here, and what they do has to be recorded: take their roles away first",
+        ));
+    }
+    Ok(())
+}
+
+/// Goes through everything that the subject's key opened and takes it away. Idempotent.
+async fn sweep(
+    server: &Server,
+    alias: Digest,
+    indexed: &[burgess_trail::Subject],
+) -> Result<u64, Problem> {
+    let internal = |e: burgess_store::StoreError| Problem::internal(&e);
+    server.store.forget_freed_pages().await.map_err(internal)?;
+    let mut entries = 0;
+    // The second time for what was sealed before the key went and appended after the first look.
+    for _ in 0..2 {
+        for shard in server.shards.all() {
+            let done = tokio::task::spawn_blocking(move || clear(&shard, alias));
+            entries += done.await.map_err(|e| Problem::internal(&e))??;
+        }
+    }
+    let theirs = move |sealed: &[u8]| without(sealed, &[alias]).is_some();
+    crate::jobs::archive::blank(server, theirs).await?;
+    crate::jobs::project::forget(server, indexed).await?;
+    server.store.note_swept(alias).await.map_err(internal)?;
+    Ok(entries)
+}
+
+/// What an erasure that was cut short has left to do.
+pub async fn resume(server: &Server) -> Result<(), Problem> {
+    let left = server
+        .store
+        .unswept()
+        .await
+        .map_err(|e| Problem::internal(&e))?;
+    for alias in left {
+        sweep(server, alias, &[]).await?;
+    }
+    Ok(())
+}
+
+/// Whether a shard holds values of that subject.
+pub async fn is_in(shard: &Shard, alias: Digest) -> Result<bool, Problem> {
+    let shard = shard.clone();
+    let found = tokio::task::spawn_blocking(move || find(&shard, &[alias])).await;
+    Ok(found.map_err(|e| Problem::internal(&e))??.entries > 0)
+}
+
+/// What was found of a subject in one shard.
+#[derive(Default)]
+struct Found {
+    entries: u64,
+    apps: BTreeSet<String>,
+}
+
+#[derive(Deserialize)]
+struct Leaf {
+    app_id: String,
+}
+
+/// A side value without what is sealed for these subjects; nothing where nothing is.
+pub(crate) fn without(side: &[u8], gone: &[Digest]) -> Option<Vec<u8>> {
+    Sealed::read(side)?.without(|alias| gone.contains(&alias.fingerprint()))
+}
+
+/// Looks for values of these subjects. Blocks for file access.
+fn find(shard: &Shard, aliases: &[Digest]) -> Result<Found, Problem> {
+    let mut found = Found::default();
+    each_side(shard, |index, side| {
+        if without(side, aliases).is_some() {
+            found.entries += 1;
+            let leaf = shard
+                .ledger
+                .entry(index)
+                .map_err(|e| Problem::internal(&e))?;
+            if let Ok(leaf) = serde_json::from_slice::<Leaf>(&leaf) {
+                found.apps.insert(leaf.app_id);
+            }
+        }
+        Ok(())
+    })?;
+    Ok(found)
+}
+
+/// Takes the values of one subject away; answers in how many entries. Blocks for file access.
+fn clear(shard: &Shard, alias: Digest) -> Result<u64, Problem> {
+    let (mut values, mut entries) = (SideValues::new(), 0);
+    let mut replace = |values: &mut SideValues| {
+        let taken = std::mem::take(values);
+        let done = shard.ledger.replace_sides(taken);
+        entries += done.map_err(|e| Problem::internal(&e))?;
+        Ok::<_, Problem>(())
+    };
+    each_side(shard, |index, side| {
+        if let Some(rest) = without(side, &[alias]) {
+            values.insert(index, rest);
+        }
+        if values.len() >= REPLACED_MAX {
+            replace(&mut values)?;
+        }
+        Ok(())
+    })?;
+    replace(&mut values)?;
+    Ok(entries)
+}
+
+fn each_side(
+    shard: &Shard,
+    mut see: impl FnMut(u64, &[u8]) -> Result<(), Problem>,
+) -> Result<(), Problem> {
+    let (mut from, size) = (shard.ledger.minimum_index(), shard.ledger.size());
+    while from < size {
+        let to = size.min(from.saturating_add(STEP));
+        let sides = shard
+            .ledger
+            .sides(from..to)
+            .map_err(|e| Problem::internal(&e))?;
+        for (index, side) in (from..to).zip(&sides) {
+            see(index, side)?;
+        }
+        from = to;
+    }
+    Ok(())
+}

@@ -1,0 +1,671 @@
+//! Retention: how long the ledger's entries and the archives of retired apps are kept, by written
+//! policies, and what the clock does when their time is over.
+//!
+//! A class has a line of shards. Its line turns when its period is over; a sealed shard goes as a
+//! whole when its last entry is older than the class keeps, unless a legal hold covers it. The
+//! policy of each class lies as a document in its shards' folders, and its digest is an event.
+
+use std::path::Path;
+
+use burgess_core::app::App;
+use burgess_core::audit::ActionType;
+use burgess_core::digest::Digest;
+use burgess_core::lifecycle::State;
+use burgess_core::policy::action::{Configure, Dispose, ReadTrail, TurnLedger};
+use burgess_core::policy::facts::{DisposalFacts, NoContext, Organisation, Principal};
+use burgess_core::retirement::ArchiveRecord;
+use burgess_core::time::{Span, Timestamp};
+use burgess_ledger::shards::MAIN;
+use burgess_ledger::{Ledger, Shard, note};
+use burgess_store::{AppFilter, Change, Covers, Setting, Versioned, Write};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::clockwork::CLOCKWORK;
+use super::people::machine;
+use super::{Caller, erase, event, hold, permit};
+use crate::config::Config;
+use crate::http::problem::Problem;
+use crate::server::Server;
+
+/// The classes that ship with the product.
+const BUILT_IN: &str = include_str!("../../../../policies/ledger-classes.toml");
+/// Name of the document in a shard's folder.
+const DOCUMENT: &str = "retention.json";
+/// The setting that remembers which document each class had last.
+const SETTING: &str = "ledger_retention";
+
+/// After what time a class begins its next shard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Period {
+    /// A calendar year.
+    Year,
+    /// A quarter of one.
+    Quarter,
+    /// A month.
+    Month,
+}
+
+impl Period {
+    /// The name of the period that a time falls into, in UTC.
+    fn of(self, time: Timestamp) -> String {
+        let date = time.date();
+        let (year, rest) = date.split_once('-').unwrap_or((&date, ""));
+        let month = rest.split_once('-').map_or(rest, |(month, _)| month);
+        match self {
+            Self::Year => year.to_owned(),
+            Self::Quarter => {
+                let quarter = month.parse::<u32>().unwrap_or(1).saturating_add(2) / 3;
+                format!("{year}q{quarter}")
+            }
+            Self::Month => format!("{year}-{month}"),
+        }
+    }
+}
+
+/// One retention class, as the table says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LedgerClass {
+    /// Its name.
+    pub name: String,
+    /// Sources whose events it takes, as `gateway`; empty for `main`, which takes all others.
+    #[serde(default)]
+    pub sources: Vec<String>,
+    /// When its next shard begins.
+    pub period: Period,
+    /// Days from the last entry of a sealed shard until its entries go.
+    pub keep_days: u32,
+    /// The legal basis of keeping, and of that time.
+    pub basis: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Table {
+    class: Vec<LedgerClass>,
+}
+
+/// All classes; `main` is always among them.
+#[derive(Clone, Debug)]
+pub struct Classes(Vec<LedgerClass>);
+
+/// The table of classes cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ClassError {
+    /// The built-in table is damaged.
+    #[error("the retention classes that ship with the product: {0}")]
+    BuiltIn(#[from] toml::de::Error),
+    /// A class that cannot be.
+    #[error("[[ledger_class]] `{name}`: {what}")]
+    Class {
+        /// Its name.
+        name: String,
+        /// What is wrong, and what to do.
+        what: &'static str,
+    },
+}
+
+impl Classes {
+    /// The built-in classes and those of the configuration.
+    pub fn of(config: &Config) -> Result<Self, ClassError> {
+        let mut all = toml::from_str::<Table>(BUILT_IN)?.class;
+        for class in &config.ledger_classes {
+            check(class, &all)?;
+            all.retain(|it| it.name != class.name);
+            all.push(class.clone());
+        }
+        Ok(Self(all))
+    }
+
+    /// Their names.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|class| class.name.as_str())
+    }
+
+    /// The class that takes the events of that source.
+    pub fn of_source(&self, source: &str) -> &str {
+        let takes = |class: &&LedgerClass| class.sources.iter().any(|it| it == source);
+        self.0.iter().find(takes).map_or(MAIN, |class| &class.name)
+    }
+
+    fn get(&self, name: &str) -> Option<&LedgerClass> {
+        self.0.iter().find(|class| class.name == name)
+    }
+}
+
+fn check(class: &LedgerClass, before: &[LedgerClass]) -> Result<(), ClassError> {
+    let taken = |source: &String| before.iter().any(|it| it.sources.contains(source));
+    let what = if class.keep_days == 0 {
+        "keep_days must be at least 1"
+    } else if class.basis.trim().is_empty() {
+        "the basis is missing: say why its entries are kept, and why for that long"
+    } else if class.name == MAIN && !class.sources.is_empty() {
+        "`main` takes what no other class names, so it has no sources of its own"
+    } else if class.name != MAIN && class.sources.is_empty() {
+        "its sources are missing, as sources = [\"gateway\"]"
+    } else if class.sources.iter().any(|source| source == event::CONTROL) {
+        "the control plane stays in `main`, so that its numbers have no gaps there"
+    } else if class.sources.iter().any(taken) {
+        "one of its sources belongs to another class already"
+    } else {
+        return Ok(());
+    };
+    Err(ClassError::Class {
+        name: class.name.clone(),
+        what,
+    })
+}
+
+/// The written retention policy of one class: what stands in [`DOCUMENT`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Policy {
+    schema: String,
+    /// The log.
+    pub log: String,
+    /// What is kept, and how long.
+    #[serde(flatten)]
+    pub class: LedgerClass,
+    /// How it ends.
+    pub disposal: String,
+    /// What stops that.
+    pub exceptions: String,
+}
+
+impl Policy {
+    fn of(config: &Config, class: &LedgerClass) -> Self {
+        Self {
+            schema: "burgess.retention-policy/1".to_owned(),
+            log: config.origin(),
+            class: class.clone(),
+            disposal: "a sealed shard's entries and side values are removed as a whole, and so are their files in the local archive; hash tiles, last checkpoint, key and this document stay, and an event in the log that goes on certifies it".to_owned(),
+            exceptions: "a legal hold on the shard, on an app or on a subject with entries in it stops the removal until it is released; a subject's values may be erased earlier".to_owned(),
+        }
+    }
+
+    fn text(&self) -> Result<String, Problem> {
+        let text = serde_json::to_string_pretty(self).map_err(|e| Problem::internal(&e))?;
+        Ok(format!("{text}\n"))
+    }
+
+    /// Digest of the document as it lies in the folder, as pruning marks and certificates name it.
+    pub fn digest(&self) -> Result<String, Problem> {
+        Ok(format!("sha256:{}", Digest::of(self.text()?.as_bytes())))
+    }
+}
+
+/// The policies of all classes.
+pub fn policies(config: &Config) -> Result<Vec<Policy>, ClassError> {
+    let classes = Classes::of(config)?;
+    Ok(classes
+        .0
+        .iter()
+        .map(|class| Policy::of(config, class))
+        .collect())
+}
+
+/// The policies as a page of Markdown.
+pub fn markdown(policies: &[Policy]) -> Result<String, Problem> {
+    let mut page = "# Retention policy of the ledger\n".to_owned();
+    for policy in policies {
+        let class = &policy.class;
+        let takes = if class.sources.is_empty() {
+            "everything that no other class takes".to_owned()
+        } else {
+            class.sources.join(", ")
+        };
+        let period = format!("{:?}", class.period).to_lowercase();
+        page.push_str(&format!(
+            "\n## Log `{}`, class `{}`\n\n- Takes: {takes}\n- A new shard begins with each {period}\n- Kept: {} days from the last entry of a sealed shard\n- Basis: {}\n- Then: {}\n- Unless: {}\n- Digest: {}\n",
+            policy.log, class.name, class.keep_days, class.basis, policy.disposal, policy.exceptions, policy.digest()?
+        ));
+    }
+    Ok(page)
+}
+
+/// One shard, for people and programs.
+#[derive(Clone, Debug, Serialize)]
+pub struct ShardView {
+    /// Its name.
+    pub name: String,
+    /// Its class.
+    pub class: String,
+    /// Its origin.
+    pub origin: String,
+    /// The key that checks it.
+    pub vkey: String,
+    /// Entries.
+    pub size: u64,
+    /// `open`, `sealed` or `pruned`.
+    pub state: &'static str,
+    /// The first entry that is there.
+    pub minimum_index: u64,
+    /// The day from which on its entries may go; none while it is open.
+    pub due: Option<String>,
+}
+
+/// All shards, for whoever may read the trail.
+pub async fn shards(server: &Server, caller: &Caller) -> Result<Vec<ShardView>, Problem> {
+    let now = server.now()?;
+    let whole = Organisation { revision: 0 };
+    permit::<ReadTrail>(server, &caller.principal(), &whole, &NoContext, now)?;
+    Ok(server
+        .shards
+        .all()
+        .iter()
+        .map(|shard| view(server, shard))
+        .collect())
+}
+
+fn view(server: &Server, shard: &Shard) -> ShardView {
+    let ledger = &shard.ledger;
+    let state = match (ledger.is_sealed(), ledger.minimum_index()) {
+        (false, _) => "open",
+        (true, 0) => "sealed",
+        (true, _) => "pruned",
+    };
+    let kept = |last: Timestamp| {
+        let class = server.classes.get(&shard.class)?;
+        Some(last.plus(Span::days(i64::from(class.keep_days))).date())
+    };
+    ShardView {
+        name: shard.name.clone(),
+        class: shard.class.clone(),
+        origin: ledger.origin().to_owned(),
+        vkey: ledger.vkey().to_owned(),
+        size: ledger.size(),
+        state,
+        minimum_index: ledger.minimum_index(),
+        due: (state == "sealed")
+            .then(|| last_time(shard).and_then(kept))
+            .flatten(),
+    }
+}
+
+#[derive(Deserialize)]
+struct Leaf {
+    timestamp: Timestamp,
+}
+
+fn time_of(ledger: &Ledger, index: u64) -> Option<Timestamp> {
+    let leaf = ledger.entry(index).ok()?;
+    serde_json::from_slice::<Leaf>(&leaf)
+        .ok()
+        .map(|leaf| leaf.timestamp)
+}
+
+/// The time of a shard's last event; none where it has none, or it is gone.
+fn last_time(shard: &Shard) -> Option<Timestamp> {
+    let last = shard.ledger.size().checked_sub(1)?;
+    (last >= shard.first_event())
+        .then(|| time_of(&shard.ledger, last))
+        .flatten()
+}
+
+/// Puts the policies into the shards' folders, and records as events those that are new.
+pub async fn write_down(server: &Server) -> Result<(), Problem> {
+    let held = server
+        .store
+        .setting(SETTING)
+        .await
+        .map_err(|e| Problem::internal(&e))?;
+    let mut known = held
+        .as_ref()
+        .map_or_else(|| json!({}), |it| it.record.value.clone());
+    let mut events = Vec::new();
+    let now = server.now()?;
+    let revision = held.as_ref().map_or(0, |it| it.revision);
+    let whole = Organisation { revision };
+    let permit = permit::<Configure>(server, &machine(), &whole, &NoContext, now)?;
+    for class in &server.classes.0 {
+        let policy = Policy::of(&server.config, class);
+        let (text, digest) = (policy.text()?, policy.digest()?);
+        for shard in server
+            .shards
+            .all()
+            .iter()
+            .filter(|shard| shard.class == class.name)
+        {
+            put(&server.shards.folder_of(&shard.name), &text).map_err(|e| Problem::internal(&e))?;
+        }
+        if known.get(&class.name).and_then(|it| it.as_str()) == Some(digest.as_str()) {
+            continue;
+        }
+        let event = event::about(&server.ambient, None, now)
+            .map_err(|e| Problem::internal(&e))?
+            .by_job("machine")
+            .permitted(&permit)
+            .did(ActionType::Update, "retention_policy", &class.name)
+            .context("digest", digest.as_str())
+            .context("keep_days", class.keep_days);
+        events.push(event.done());
+        if let Some(known) = known.as_object_mut() {
+            known.insert(class.name.clone(), json!(digest));
+        }
+    }
+    if events.is_empty() {
+        return Ok(());
+    }
+    let setting = Setting {
+        name: SETTING.to_owned(),
+        value: known,
+    };
+    let change = held.map_or_else(
+        || Versioned::new(setting.clone()),
+        |it| it.next(setting.clone()),
+    );
+    let mut writes: Vec<Write> = events
+        .into_iter()
+        .map(|event| Write {
+            changes: Vec::new(),
+            event,
+        })
+        .collect();
+    if let Some(first) = writes.first_mut() {
+        first.changes.push(Change::Setting(change));
+    }
+    server.commit(writes, &permit, now).await
+}
+
+fn put(folder: &Path, text: &str) -> std::io::Result<()> {
+    let path = folder.join(DOCUMENT);
+    if std::fs::read(&path).is_ok_and(|held| held == text.as_bytes()) {
+        return Ok(());
+    }
+    let new = path.with_extension("new");
+    let file = std::fs::File::create(&new)?;
+    std::io::Write::write_all(&mut &file, text.as_bytes())?;
+    file.sync_all()?;
+    std::fs::rename(&new, &path)?;
+    std::fs::File::open(folder)?.sync_all()
+}
+
+/// Does what is due now: turns lines, prunes shards, destroys archives. One that fails does not
+/// stop the others.
+pub async fn pass(server: &Server) -> Result<(), Problem> {
+    let now = server.now()?;
+    for class in &server.classes.0 {
+        let told = turn_due(server, class, now).await;
+        tell(&class.name, told);
+    }
+    for shard in server.shards.all() {
+        tell(&shard.name, prune_due(server, &shard, now).await);
+    }
+    let retired = AppFilter::default();
+    let apps = server
+        .store
+        .apps(&retired)
+        .await
+        .map_err(|e| Problem::internal(&e))?;
+    for app in apps.iter().filter(|app| app.state == State::Retired) {
+        tell(app.id.as_str(), destroy_due(server, app, now).await);
+    }
+    Ok(())
+}
+
+fn tell(what: &str, done: Result<(), Problem>) {
+    if let Err(problem) = done {
+        tracing::error!(what, code = problem.code, detail = %problem.detail, "the clockwork could not do its part");
+    }
+}
+
+async fn turn_due(server: &Server, class: &LedgerClass, now: Timestamp) -> Result<(), Problem> {
+    let Some(shard) = server.shards.current(&class.name) else {
+        return Ok(());
+    };
+    let first = shard.first_event();
+    let began = (shard.ledger.size() > first)
+        .then(|| time_of(&shard.ledger, first))
+        .flatten();
+    match began {
+        Some(began) if class.period.of(began) < class.period.of(now) => {
+            turn(server, &Principal::Job(CLOCKWORK), &class.name)
+                .await
+                .map(|_| ())
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Seals the open shard of a class and begins the next, under a new key. Answers the new shard.
+pub async fn turn(server: &Server, who: &Principal, class: &str) -> Result<ShardView, Problem> {
+    let now = server.now()?;
+    if server.classes.get(class).is_none() {
+        return Err(Problem::not_found("retention class", class));
+    }
+    let whole = Organisation { revision: 0 };
+    let permit = permit::<TurnLedger>(server, who, &whole, &NoContext, now)?;
+    let (shards, name) = (server.shards.clone(), class.to_owned());
+    let turned = tokio::task::spawn_blocking(move || shards.turn(&name)).await;
+    let sealed = turned
+        .map_err(|e| Problem::internal(&e))?
+        .map_err(|e| Problem::internal(&e))?;
+    let next = server
+        .shards
+        .current(class)
+        .ok_or_else(|| Problem::not_found("shard", class))?;
+    let last = sealed.ledger.checkpoint();
+    let event = event::about(&server.ambient, None, now)
+        .map_err(|e| Problem::internal(&e))?
+        .by_job(who.id())
+        .permitted(&permit)
+        .did(ActionType::Update, "ledger_shard", &sealed.name)
+        .moved(Some("open"), "sealed")
+        .context("entries", last.checkpoint.size)
+        .context("root", note::encode_base64(&last.checkpoint.root))
+        .context("next", next.name.as_str())
+        .context("next_key", next.ledger.vkey());
+    server.record(event.done()).await?;
+    write_down(server).await?;
+    Ok(view(server, &next))
+}
+
+/// Prunes a sealed shard whose time is over.
+async fn prune_due(server: &Server, shard: &Shard, now: Timestamp) -> Result<(), Problem> {
+    let ledger = &shard.ledger;
+    let size = ledger.size();
+    let Some(class) = server.classes.get(&shard.class) else {
+        return Ok(()); // a class without a policy is kept
+    };
+    if !ledger.is_sealed() || size == 0 {
+        return Ok(());
+    }
+    if ledger.minimum_index() == size {
+        // A crash may have come between the ledger and the archive.
+        crate::jobs::archive::prune(server, shard, size).await?;
+        return Ok(());
+    }
+    let kept = Span::days(i64::from(class.keep_days));
+    let due = last_time(shard).is_some_and(|last| last.plus(kept) <= now);
+    if !due {
+        return Ok(());
+    }
+    let held = holds_on(server, shard).await?;
+    let facts = DisposalFacts {
+        held: !held.is_empty(),
+        due,
+    };
+    let whole = Organisation { revision: 0 };
+    let permit = match permit::<Dispose>(server, &Principal::Job(CLOCKWORK), &whole, &facts, now) {
+        Ok(permit) => permit,
+        Err(problem) => {
+            tracing::info!(shard = shard.name, holds = ?held, detail = %problem.detail, "entries that are due stay");
+            return Ok(());
+        }
+    };
+    let digest = Policy::of(&server.config, class).digest()?;
+    let last = ledger.checkpoint();
+    // The certificate first: a crash then leaves one too many, never one too few.
+    let event = event::about(&server.ambient, None, now)
+        .map_err(|e| Problem::internal(&e))?
+        .by_job(CLOCKWORK)
+        .permitted(&permit)
+        .did(ActionType::Delete, "ledger_entries", &shard.name)
+        .moved(Some("sealed"), "pruned")
+        .context("entries", format!("{}..{size}", ledger.minimum_index()))
+        .context("root", note::encode_base64(&last.checkpoint.root))
+        .context("bytes", bytes_of(&server.shards.folder_of(&shard.name)))
+        .context("policy", digest.as_str());
+    server.record(event.done()).await?;
+    let ledger = ledger.clone();
+    let pruned = tokio::task::spawn_blocking(move || ledger.prune(size, &digest)).await;
+    let freed = pruned
+        .map_err(|e| Problem::internal(&e))?
+        .map_err(|e| Problem::internal(&e))?;
+    let archived = crate::jobs::archive::prune(server, shard, size).await?;
+    tracing::info!(
+        shard = shard.name,
+        bytes = freed.bytes,
+        archived,
+        "entries whose time was over are gone"
+    );
+    crate::jobs::project::project(server).await
+}
+
+/// Bytes of the entries and side values of a shard.
+fn bytes_of(folder: &Path) -> u64 {
+    fn sum(path: &Path) -> u64 {
+        let Ok(entries) = std::fs::read_dir(path) else {
+            return 0;
+        };
+        let sizes = entries
+            .filter_map(Result::ok)
+            .map(|entry| match entry.metadata() {
+                Ok(data) if data.is_dir() => sum(&entry.path()),
+                Ok(data) => data.len(),
+                Err(_) => 0,
+            });
+        sizes.fold(0, u64::saturating_add)
+    }
+    sum(&folder.join("tile/entries")).saturating_add(sum(&folder.join("side")))
+}
+
+/// Holds that cover entries of a shard, in words.
+async fn holds_on(server: &Server, shard: &Shard) -> Result<Vec<String>, Problem> {
+    let mut found = Vec::new();
+    for hold in hold::in_force(server, |_| true).await? {
+        let covered = match &hold.covers {
+            Covers::Shard(name) => *name == shard.name,
+            Covers::App(app) => shard.ledger.sequence(app.as_str()) > 0,
+            Covers::Subject(alias) => erase::is_in(shard, *alias).await?,
+        };
+        if covered {
+            found.push(format!("{} ({})", hold.id, hold.reason));
+        }
+    }
+    Ok(found)
+}
+
+/// Destroys the archive of a retired app on its day.
+async fn destroy_due(server: &Server, app: &App, now: Timestamp) -> Result<(), Problem> {
+    let held = server
+        .store
+        .retirement(&app.id)
+        .await
+        .map_err(|e| Problem::internal(&e))?;
+    let archive = held
+        .as_ref()
+        .and_then(|it| it.record.checklist())
+        .and_then(|checklist| checklist.get("archive"))
+        .and_then(|archive| serde_json::from_value::<ArchiveRecord>(archive.clone()).ok());
+    let blobs = server.store.blobs();
+    let Some(archive) = archive.filter(|archive| archive.expires_at <= now) else {
+        return Ok(());
+    };
+    if blobs
+        .get(&archive.digest)
+        .map_err(|e| Problem::internal(&e))?
+        .is_none()
+    {
+        return Ok(());
+    }
+    let holds = hold::in_force(server, |covers| *covers == Covers::App(app.id.clone())).await?;
+    let facts = DisposalFacts {
+        held: !holds.is_empty(),
+        due: true,
+    };
+    let whole = Organisation { revision: 0 };
+    let permit = match permit::<Dispose>(server, &Principal::Job(CLOCKWORK), &whole, &facts, now) {
+        Ok(permit) => permit,
+        Err(problem) => {
+            tracing::info!(app = app.id.as_str(), detail = %problem.detail, "an archive that is due stays");
+            return Ok(());
+        }
+    };
+    let event = event::about(&server.ambient, Some(app), now)
+        .map_err(|e| Problem::internal(&e))?
+        .by_job(CLOCKWORK)
+        .permitted(&permit)
+        .did(ActionType::Delete, "archive", &archive.digest.to_string())
+        .context("label", archive.label.as_str())
+        .context("archived_at", archive.archived_at.to_string());
+    server.record(event.done()).await?;
+    blobs
+        .remove(&archive.digest)
+        .map(|_| ())
+        .map_err(|e| Problem::internal(&e))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_period_has_one_name_from_its_first_moment_to_its_last() {
+        let at = |text: &str| Timestamp::parse(text).unwrap();
+        for (period, first, last, name) in [
+            (
+                Period::Year,
+                "2026-01-01T00:00:00Z",
+                "2026-12-31T23:59:59Z",
+                "2026",
+            ),
+            (
+                Period::Quarter,
+                "2026-10-01T00:00:00Z",
+                "2026-12-31T23:59:59Z",
+                "2026q4",
+            ),
+            (
+                Period::Quarter,
+                "2027-01-01T00:00:00Z",
+                "2027-03-31T23:59:59Z",
+                "2027q1",
+            ),
+            (
+                Period::Month,
+                "2026-02-01T00:00:00Z",
+                "2026-02-28T23:59:59Z",
+                "2026-02",
+            ),
+        ] {
+            assert_eq!(period.of(at(first)), name);
+            assert_eq!(period.of(at(last)), name);
+            assert_ne!(period.of(at(last).plus(Span::seconds(1))), name);
+        }
+    }
+
+    #[test]
+    fn a_class_that_would_break_a_rule_is_refused_with_what_to_do() {
+        let table: Table = toml::from_str(BUILT_IN).unwrap();
+        let class = |name: &str, sources: &[&str], keep_days, basis: &str| LedgerClass {
+            name: name.to_owned(),
+            sources: sources.iter().map(|it| (*it).to_owned()).collect(),
+            period: Period::Quarter,
+            keep_days,
+            basis: basis.to_owned(),
+        };
+        assert!(check(&class("traffic", &["gateway"], 400, "why"), &table.class).is_ok());
+        assert!(check(&class("main", &[], 400, "why"), &table.class).is_ok());
+        for bad in [
+            class("traffic", &["gateway"], 0, "why"),
+            class("traffic", &["gateway"], 400, " "),
+            class("traffic", &[], 400, "why"),
+            class("traffic", &["control"], 400, "why"),
+            class("main", &["gateway"], 400, "why"),
+        ] {
+            assert!(check(&bad, &table.class).is_err(), "{bad:?}");
+        }
+    }
+}
