@@ -22,9 +22,10 @@ const VERSION: u8 = 2;
 /// What every derivation of this format begins with, each with an ending of its own.
 const AEAD_HEAD: &[u8] = b"burgess.sealed/2 aead\n";
 const SALT_KEY_HEAD: &[u8] = b"burgess.sealed/2 salts\n";
-/// What is authenticated with each box, before the event's id.
-const ACTOR: &[u8] = b"burgess.sealed/2 actor\n";
-const RESOURCE: &[u8] = b"burgess.sealed/2 resource\n";
+/// What is authenticated with each box, before the event's id. Keys of this format seal nothing
+/// else, so that a byte is enough.
+const ACTOR: u8 = b'a';
+const RESOURCE: u8 = b'r';
 const TAG_BYTES: usize = 16;
 
 /// 96 random bits of one entry alone. They keep apart two entries that were handed in under one
@@ -167,8 +168,19 @@ impl SubjectCipher {
 struct Bound(Vec<u8>);
 
 impl Bound {
-    fn new(part: &[u8], event_id: &str) -> Self {
-        Self([part, event_id.as_bytes()].concat())
+    fn new(part: u8, event_id: &str) -> Self {
+        let mut bytes = Vec::with_capacity(event_id.len() + 1);
+        bytes.push(part);
+        bytes.extend_from_slice(event_id.as_bytes());
+        Self(bytes)
+    }
+
+    /// The other box of the same event.
+    fn part(mut self, part: u8) -> Self {
+        if let Some(first) = self.0.first_mut() {
+            *first = part;
+        }
+        self
     }
 }
 
@@ -212,7 +224,7 @@ impl Pair<'_> {
         put_maybe(out, event.ip_address.as_deref());
         put_maybe(out, event.user_agent.as_deref());
         out.extend_from_slice(context.unwrap_or_default());
-        self.actor.seal(nonce, &Bound::new(ACTOR, id), out, from)
+        self.actor.seal(nonce, &bound.part(ACTOR), out, from)
     }
 }
 

@@ -11,6 +11,7 @@ use crate::sequencer::AppendError;
 use crate::shard::Ledger;
 use crate::side;
 use crate::tile::{Kind, TILE_WIDTH, TileId, grouped};
+use std::collections::BTreeSet;
 use std::io;
 use std::sync::atomic::Ordering;
 
@@ -121,8 +122,8 @@ pub(crate) fn read_mark(disk: &dyn Disk) -> io::Result<Option<Pruned>> {
         .transpose()
 }
 
-/// Finishes what a crash cut short: bundles are removed in order, so the last one tells.
-/// Answers the first entry that is there.
+/// Finishes what a crash cut short: the last bundle goes when the others are durably gone, so it
+/// tells of them. Answers the first entry that is there.
 pub(crate) fn finish(disk: &dyn Disk, size: u64) -> io::Result<u64> {
     let Some(mark) = read_mark(disk)? else {
         return Ok(0);
@@ -159,11 +160,16 @@ fn bundle_files(n: u64, size: u64) -> (String, String) {
     )
 }
 
-/// Removes bundles and side files of the entries from `from` to `to`, in order; answers their bytes.
+/// Removes bundles and side files of the entries from `from` to `to`; answers their bytes. The last
+/// one goes when the others are durably gone, so that it tells of them.
 fn remove(disk: &dyn Disk, from: u64, to: u64, size: u64) -> io::Result<u64> {
     let mut bytes = 0;
-    let mut folders = std::collections::BTreeSet::new();
-    for n in from / TILE_WIDTH..to.div_ceil(TILE_WIDTH) {
+    let mut folders = BTreeSet::new();
+    let end = to.div_ceil(TILE_WIDTH);
+    for n in from / TILE_WIDTH..end {
+        if n + 1 == end {
+            sync_folders(disk, &folders)?;
+        }
         let (full, partial) = bundle_files(n, size);
         let partials = TileId {
             kind: Kind::Entries,
@@ -191,11 +197,15 @@ fn remove(disk: &dyn Disk, from: u64, to: u64, size: u64) -> io::Result<u64> {
         );
         folders.insert(format!("side/{group}").trim_end_matches('/').to_owned());
     }
-    for folder in folders {
-        match disk.sync_folder(&folder) {
-            Err(cause) if cause.kind() != io::ErrorKind::NotFound => return Err(cause),
-            _ => {}
-        }
-    }
+    sync_folders(disk, &folders)?;
     Ok(bytes)
+}
+
+fn sync_folders(disk: &dyn Disk, folders: &BTreeSet<String>) -> io::Result<()> {
+    folders
+        .iter()
+        .try_for_each(|folder| match disk.sync_folder(folder) {
+            Err(cause) if cause.kind() != io::ErrorKind::NotFound => Err(cause),
+            _ => Ok(()),
+        })
 }

@@ -117,10 +117,10 @@ pub enum OutletError {
 
 /// Checks what the file said.
 pub fn check(archive: &Archive, receivers: &[Syslog]) -> Result<(), OutletError> {
-    if let Some(bucket) = &archive.s3 {
-        if !is_private(&bucket.endpoint) {
-            return Err(OutletError::Endpoint(bucket.endpoint.clone()));
-        }
+    if let Some(bucket) = &archive.s3
+        && !is_private(&bucket.endpoint)
+    {
+        return Err(OutletError::Endpoint(bucket.endpoint.clone()));
     }
     let mut names = std::collections::BTreeSet::new();
     for receiver in receivers {

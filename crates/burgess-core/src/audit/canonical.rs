@@ -4,7 +4,6 @@
 //! is built up only to be written out. Numbers that are no plain integers are left to the general
 //! canonicalizer, and a test holds all the rest against it.
 
-use std::cmp::Ordering;
 use std::io::Write as _;
 
 use serde_json::{Map, Number, Value};
@@ -67,10 +66,21 @@ pub(super) fn value(out: &mut Vec<u8>, value: &Value) -> Result<(), LeafError> {
 
 /// Appends an object with its members sorted by the UTF-16 form of their names (section 3.2.3).
 pub(super) fn object(out: &mut Vec<u8>, members: &Map<String, Value>) -> Result<(), LeafError> {
+    let names = || members.keys();
+    if names().all(|name| name.is_ascii()) && names().is_sorted() {
+        return in_order(out, members.iter());
+    }
     let mut sorted: Vec<(&String, &Value)> = members.iter().collect();
-    sorted.sort_by(|(one, _), (other, _)| by_utf16(one, other));
+    sorted.sort_by(|(one, _), (other, _)| one.encode_utf16().cmp(other.encode_utf16()));
+    in_order(out, sorted.into_iter())
+}
+
+fn in_order<'a>(
+    out: &mut Vec<u8>,
+    members: impl Iterator<Item = (&'a String, &'a Value)>,
+) -> Result<(), LeafError> {
     out.push(b'{');
-    for (at, (name, member)) in sorted.into_iter().enumerate() {
+    for (at, (name, member)) in members.enumerate() {
         if at > 0 {
             out.push(b',');
         }
@@ -92,14 +102,6 @@ fn array(out: &mut Vec<u8>, items: &[Value]) -> Result<(), LeafError> {
     }
     out.push(b']');
     Ok(())
-}
-
-fn by_utf16(one: &str, other: &str) -> Ordering {
-    if one.is_ascii() && other.is_ascii() {
-        one.cmp(other)
-    } else {
-        one.encode_utf16().cmp(other.encode_utf16())
-    }
 }
 
 fn number(out: &mut Vec<u8>, number: &Number) -> Result<(), LeafError> {

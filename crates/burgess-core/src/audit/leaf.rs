@@ -13,7 +13,6 @@ use super::canonical;
 use super::opening::Personal;
 use super::{EVENT_SCHEMA_ID, Event};
 use crate::digest::Digest;
-use crate::time::Timestamp;
 
 /// Bytes of a leaf at most: C2SP tlog-tiles stores its length in 16 bits.
 pub const LEAF_BYTES_MAX: usize = 65_535;
@@ -97,15 +96,16 @@ pub fn leaf(event: &Event, source: &str, seed: [u8; 32]) -> Result<Leaf, LeafErr
         None => None,
     };
     let personal = Personal::of(event, context.as_deref());
-    let mut writer = Writer::begin();
+    let mut writer = Writer(Vec::with_capacity(LEAF_BYTES_USUAL));
     before_sequence(&mut writer, event, personal.root(&Digest::from_bytes(seed)))?;
-    let sequence_at = writer.number("sequence");
-    writer.text("source", source);
-    let source_seq_at = writer.number("source_seq");
-    writer.time("timestamp", event.timestamp)?;
-    writer.text("version", &event.version);
+    let sequence_at = writer.number(r#","sequence":"#);
+    writer.text(r#","source":"#, source);
+    let source_seq_at = writer.number(r#","source_seq":"#);
+    writer.display(r#","timestamp":""#, event.timestamp)?;
+    writer.text(r#"","version":"#, &event.version);
+    writer.0.push(b'}');
     let leaf = Leaf {
-        bytes: writer.end(),
+        bytes: writer.0,
         sequence_at,
         source_seq_at,
         context,
@@ -120,41 +120,39 @@ pub fn leaf(event: &Event, source: &str, seed: [u8; 32]) -> Result<Leaf, LeafErr
 /// The fields that stand in the leaf in the open, sorted by name, which for these names is the
 /// order of RFC 8785, as far as `sequence`.
 fn before_sequence(writer: &mut Writer, event: &Event, personal: Digest) -> Result<(), LeafError> {
-    writer.text("action_type", event.action_type.as_str());
-    writer.text("actor_role", &event.actor_role);
-    writer.text("app_id", event.app_id.as_str());
+    writer.word(r#"{"action_type":"#, event.action_type.as_str());
+    writer.text(r#","actor_role":"#, &event.actor_role);
+    writer.word(r#","app_id":"#, event.app_id.as_str());
     if let Some(id) = &event.approval_id {
-        writer.text("approval_id", id.as_str());
+        writer.word(r#","approval_id":"#, id.as_str());
     }
     if let Some(digest) = &event.charter_digest {
-        writer.digest("charter_digest", digest);
+        writer.digest(r#","charter_digest":"#, digest);
     }
-    writer.text("data_classification", event.data_classification.as_str());
+    let classification = event.data_classification.as_str();
+    writer.word(r#","data_classification":"#, classification);
     if let Some(decision) = &event.decision {
-        writer.member("decision");
-        writer
-            .bytes
-            .extend_from_slice(canonical(decision)?.as_bytes());
+        writer.raw(r#","decision":"#, canonical(decision)?.as_bytes());
     }
-    writer.text("environment", event.environment.as_str());
+    writer.word(r#","environment":"#, event.environment.as_str());
     if let Some(code) = &event.error_code {
-        writer.text("error_code", code);
+        writer.text(r#","error_code":"#, code);
     }
-    writer.text("event_id", event.event_id.as_str());
+    writer.word(r#","event_id":"#, event.event_id.as_str());
     if let Some(state) = &event.next_state {
-        writer.text("next_state", state);
+        writer.text(r#","next_state":"#, state);
     }
-    writer.text("outcome", event.outcome.as_str());
-    writer.digest("personal", &personal);
+    writer.word(r#","outcome":"#, event.outcome.as_str());
+    writer.digest(r#","personal":"#, &personal);
     if let Some(digest) = &event.policy_digest {
-        writer.digest("policy_digest", digest);
+        writer.digest(r#","policy_digest":"#, digest);
     }
     if let Some(state) = &event.previous_state {
-        writer.text("previous_state", state);
+        writer.text(r#","previous_state":"#, state);
     }
-    writer.text("resource_type", &event.resource_type);
-    writer.display("risk_score_at_time", event.risk_score_at_time)?;
-    writer.text("schema", EVENT_SCHEMA_ID);
+    writer.text(r#","resource_type":"#, &event.resource_type);
+    writer.display(r#","risk_score_at_time":"#, event.risk_score_at_time)?;
+    writer.word(r#","schema":"#, EVENT_SCHEMA_ID);
     Ok(())
 }
 
@@ -163,55 +161,44 @@ pub(super) fn canonical<T: Serialize + ?Sized>(value: &T) -> Result<String, Leaf
     serde_json_canonicalizer::to_string(&value).map_err(|e| LeafError::NotCanonical(e.to_string()))
 }
 
-/// Writes the members of one object, in the order in which they are handed in.
-struct Writer {
-    bytes: Vec<u8>,
-}
+/// Writes the members of one object in the order in which they are handed in. What stands before a
+/// value is one literal, so that it is copied at once.
+struct Writer(Vec<u8>);
 
 impl Writer {
-    fn begin() -> Self {
-        let mut bytes = Vec::with_capacity(LEAF_BYTES_USUAL);
-        bytes.push(b'{');
-        Self { bytes }
+    fn raw(&mut self, before: &str, value: &[u8]) {
+        self.0.extend_from_slice(before.as_bytes());
+        self.0.extend_from_slice(value);
     }
 
-    /// Names of members are ours: none has a character that would have to be escaped.
-    fn member(&mut self, name: &str) {
-        let open: &[u8] = if self.bytes.len() > 1 { b",\"" } else { b"\"" };
-        for part in [open, name.as_bytes(), b"\":"] {
-            self.bytes.extend_from_slice(part);
-        }
+    fn text(&mut self, before: &str, value: &str) {
+        self.0.extend_from_slice(before.as_bytes());
+        canonical::string(&mut self.0, value);
     }
 
-    fn text(&mut self, name: &str, value: &str) {
-        self.member(name);
-        canonical::string(&mut self.bytes, value);
+    /// A word of a closed list or an id: neither has a character that would have to be escaped.
+    fn word(&mut self, before: &str, value: &str) {
+        self.0.extend_from_slice(before.as_bytes());
+        self.0.push(b'"');
+        self.0.extend_from_slice(value.as_bytes());
+        self.0.push(b'"');
     }
 
-    fn digest(&mut self, name: &str, value: &Digest) {
-        self.member(name);
-        for part in [b"\"".as_slice(), &value.hex(), b"\""] {
-            self.bytes.extend_from_slice(part);
-        }
+    fn digest(&mut self, before: &str, value: &Digest) {
+        self.word(
+            before,
+            std::str::from_utf8(&value.hex()).unwrap_or_default(),
+        );
     }
 
-    fn time(&mut self, name: &str, value: Timestamp) -> Result<(), LeafError> {
-        self.display(name, format_args!("\"{value}\""))
-    }
-
-    fn display(&mut self, name: &str, value: impl std::fmt::Display) -> Result<(), LeafError> {
-        self.member(name);
-        write!(self.bytes, "{value}").map_err(|e| LeafError::NotCanonical(e.to_string()))
+    fn display(&mut self, before: &str, value: impl std::fmt::Display) -> Result<(), LeafError> {
+        self.0.extend_from_slice(before.as_bytes());
+        write!(self.0, "{value}").map_err(|e| LeafError::NotCanonical(e.to_string()))
     }
 
     /// A member whose number is filled in later; answers where.
-    fn number(&mut self, name: &str) -> usize {
-        self.member(name);
-        self.bytes.len()
-    }
-
-    fn end(mut self) -> Vec<u8> {
-        self.bytes.push(b'}');
-        self.bytes
+    fn number(&mut self, before: &str) -> usize {
+        self.0.extend_from_slice(before.as_bytes());
+        self.0.len()
     }
 }

@@ -1,3 +1,5 @@
+//! What sealing promises: opened by its own keys alone, closed for good when one is gone.
+
 use super::*;
 use burgess_core::audit::{ActionType, Outcome, Place, leaf};
 use burgess_core::data::Classification;

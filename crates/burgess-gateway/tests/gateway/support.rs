@@ -39,7 +39,6 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
-use zeroize::Zeroizing;
 
 pub const APP: &str = "microapp-sales-quoting";
 pub const SECRET: &str = "crm-secret-0123456789";

@@ -1,5 +1,5 @@
 //! A real file system that loses power, and one that is full: ext4 in an image, mounted through a
-//! loop device. Only where root is at hand.
+//! loop device. Only where root is at hand, so no requirement is claimed here.
 //!
 //! The power goes while four threads append: the writer is stopped where it stands, and the image
 //! is copied as the device holds it. What the kernel still keeps in its cache is not in the copy.
@@ -117,7 +117,6 @@ fn cut(mounted: &Mounted, image: &Path, copy: &Path, lines: u64, told: &mut Ackn
 /// Cuts on one image, after which the next begins.
 const CUTS_ON_AN_IMAGE: u64 = 10;
 
-// R8 R124
 #[test]
 fn power_cuts_under_a_real_file_system_lose_nothing_that_was_acknowledged() {
     if !as_root(&["mount", "mkfs.ext4"]) {
@@ -161,7 +160,6 @@ fn power_cuts_under_a_real_file_system_lose_nothing_that_was_acknowledged() {
     counted("images", count);
 }
 
-// R8
 #[test]
 fn a_real_file_system_that_is_full_is_refused_by_name_and_goes_on_once_there_is_space() {
     if !as_root(&["mount", "mkfs.ext4"]) {

@@ -86,12 +86,19 @@ fn head(severity: u8, time: Timestamp, id: &str) -> String {
     format!("<{priority}>1 {} - burgess - {id} ", stamp(time))
 }
 
-/// The time, or the nil value for one that RFC 3339 cannot write.
+/// The time with its six decimals, which some receivers insist on, or the nil value for one that
+/// RFC 3339 cannot write.
 fn stamp(time: Timestamp) -> String {
     let text = time.to_string();
     let year = text.split_once('-').map(|(year, _)| year);
     let usual = year.is_some_and(|it| it.len() == 4 && it.bytes().all(|b| b.is_ascii_digit()));
-    if usual { text } else { "-".to_owned() }
+    match text.strip_suffix('Z') {
+        Some(text) if usual => {
+            let (second, decimals) = text.split_once('.').unwrap_or((text, ""));
+            format!("{second}.{decimals:0<6}Z")
+        }
+        _ => "-".to_owned(),
+    }
 }
 
 type Param = (&'static str, Option<String>);

@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use burgess_core::audit::{ActionType, Event, Opening, Outcome, Place, leaf};
+use burgess_core::audit::{ActionType, Event, Outcome, Place, leaf};
 use burgess_core::data::Classification;
 use burgess_core::digest::Digest;
 use burgess_core::id::{AppId, ApprovalId, EventId};
@@ -101,15 +101,19 @@ fn draft(number: u64) -> Draft {
     let event = event(number);
     let seed: [u8; 32] = noise(number, 32).try_into().unwrap();
     let leaf = leaf(&event, "gateway", seed).unwrap();
-    let [head, middle, tail] = leaf.pieces().map(|piece| Piece::Bytes(piece.to_vec()));
-    let opened = serde_json::to_vec(&Opening::of(&event, seed)).unwrap();
+    let [head, middle, tail] = leaf.pieces().map(|bytes| Piece::Bytes(bytes.to_vec()));
+    let maybe = [&event.ip_address, &event.user_agent];
+    let personal = event.actor_id.len()
+        + event.resource_id.len()
+        + maybe.into_iter().flatten().map(String::len).sum::<usize>()
+        + leaf.context().map_or(0, <[u8]>::len);
     Draft {
         source: "gateway".to_owned(),
         source_seq: None,
         stream: event.app_id.to_string(),
         template: vec![head, Piece::Sequence, middle, Piece::SourceSeq, tail],
-        // What encryption makes of the personal values: as many bytes, a nonce and a tag.
-        side: noise(number + 1_000_000, opened.len() - 64 + 40),
+        // What sealing makes of the personal values: as many bytes, a nonce, aliases and tags.
+        side: noise(number + 1_000_000, personal + 82),
     }
 }
 

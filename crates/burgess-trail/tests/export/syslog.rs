@@ -11,7 +11,7 @@ use crate::events::{Dice, event, row};
 use crate::python;
 
 fn parsed(messages: &[String]) -> Option<Vec<Value>> {
-    let python = python::with("syslog_rfc5424_parser")?;
+    let python = python::with("hat.syslog.encoder")?;
     let said = python::run(&python, "syslog_parse.py", |out| {
         for message in messages {
             out.write_all(&syslog::frame(message)).unwrap();
@@ -93,7 +93,7 @@ fn a_checkpoint_line_carries_the_note_as_it_was_signed() {
     };
     let said = &parsed[0];
     assert_eq!(said["id"], "checkpoint");
-    assert_eq!(said["time"], "2026-01-18T00:00:00Z");
+    assert_eq!(said["time"], "2026-01-18T00:00:00.000000Z");
     assert_eq!(said["elements"]["checkpoint@32473"]["size"], "17");
     use base64::Engine as _;
     let note = said["elements"]["checkpoint@32473"]["note"]

@@ -137,6 +137,7 @@ async fn the_auditors_role_is_not_the_administrators() {
             "{page}"
         );
         assert!(!page.contains(&format!("by {DANA}")));
+        assert!(!page.contains("href=\"/requests/"), "{who} may not open it");
         let (_, _, page) = world.get(Some(&session), "/trail").await;
         for field in ["name=\"actor\"", "name=\"resource\"", "/trail.case"] {
             assert!(!page.contains(field), "{who} {field}");

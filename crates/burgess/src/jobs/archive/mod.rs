@@ -155,11 +155,11 @@ fn seal(path: &Path, ledger: &Ledger, day: &str) -> Result<(Folder, Option<u64>)
     Ok((folder, first))
 }
 
-/// Leaves with what is sealed beside them.
-fn rows(
-    ledger: &Ledger,
-    range: Range<u64>,
-) -> Result<Vec<(Vec<u8>, Vec<u8>)>, burgess_ledger::ReadError> {
+/// A leaf, and what is sealed beside it.
+type Row = (Vec<u8>, Vec<u8>);
+
+/// What a range of entries holds.
+fn rows(ledger: &Ledger, range: Range<u64>) -> Result<Vec<Row>, burgess_ledger::ReadError> {
     let leaves = ledger.entries(range.clone())?;
     let rows = leaves.into_iter().zip(range);
     rows.map(|(leaf, index)| Ok((leaf, ledger.side(index)?)))

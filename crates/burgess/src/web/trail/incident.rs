@@ -13,9 +13,11 @@ use burgess_trail::Row;
 use super::super::frame::Frame;
 use super::super::{page, view};
 use super::{EventRow, event_row, link, may_export};
+use crate::http::api;
 use crate::http::api::events::{self, Narrow};
 use crate::http::problem::Problem;
 use crate::http::{App, Signed};
+use crate::operations::Caller;
 use crate::operations::trail::incident::{self, Incident};
 use crate::operations::trail::{self, ProofState, proof_state};
 use crate::server::Server;
@@ -92,6 +94,7 @@ async fn one(
     let row = &found.row;
     let line = event_row(&server, row);
     let minutes = around.as_seconds() / 60;
+    let request_opens = request_opens(&server, &caller, &found).await?;
     let shard = server.shards.of_origin(&row.shard);
     let vkey = shard.map_or_else(String::new, |shard| shard.ledger.vkey().to_owned());
     let view = EventPage {
@@ -102,7 +105,7 @@ async fn one(
         time: row.event.timestamp.to_string(),
         facts: facts(&found),
         app: app_facts(&found),
-        approval: approval_facts(&found, now),
+        approval: approval_facts(&found, request_opens, now),
         decisions: decisions(&found),
         credential: credential_facts(&found, now),
         pair: found.pair.as_ref().map(|row| event_row(&server, row)),
@@ -301,8 +304,25 @@ fn app_facts(found: &Incident) -> Vec<Fact> {
     facts
 }
 
+/// Whether the request behind the approval may be looked at: a link that is refused is none.
+async fn request_opens(
+    server: &Server,
+    caller: &Caller,
+    found: &Incident,
+) -> Result<bool, Problem> {
+    let Some(approval) = &found.approval else {
+        return Ok(false);
+    };
+    let request = server
+        .store
+        .request(&approval.request)
+        .await
+        .map_err(|e| Problem::internal(&e))?;
+    Ok(request.is_some_and(|request| api::may_see_request(server, caller, &request)))
+}
+
 /// The approval as it is now.
-fn approval_facts(found: &Incident, now: Timestamp) -> Vec<Fact> {
+fn approval_facts(found: &Incident, request_opens: bool, now: Timestamp) -> Vec<Fact> {
     let Some(approval) = &found.approval else {
         return Vec::new();
     };
@@ -316,11 +336,14 @@ fn approval_facts(found: &Incident, now: Timestamp) -> Vec<Fact> {
     };
     let mut facts = vec![
         all_with("Approval", "approval", id, id.to_owned()),
-        linked(
-            "Request",
-            approval.request.to_string(),
-            format!("/requests/{}", approval.request),
-        ),
+        match request_opens {
+            true => linked(
+                "Request",
+                approval.request.to_string(),
+                format!("/requests/{}", approval.request),
+            ),
+            false => fact("Request", approval.request.to_string()),
+        },
         fact("State", state),
         fact("Given", view::time(approval.granted_at)),
         fact("Up to", approval.up_to.as_str()),
