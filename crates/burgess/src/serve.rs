@@ -93,12 +93,12 @@ pub async fn open(
     witnesses
         .round(&ledger, ambient.monotonic(), WITNESS_TIME_MAX)
         .await;
-    let vault: Arc<dyn Vault> = Arc::new(Subjects::new(
+    let subjects = Arc::new(Subjects::new(
         Arc::clone(&store),
         Arc::clone(&keys),
         Arc::clone(&ambient),
     ));
-    let journal = Journal::new(ledger.clone(), vault);
+    let journal = Journal::new(ledger.clone(), Arc::clone(&subjects) as Arc<dyn Vault>);
     let trail = Arc::new(
         Trail::open(&config.data.join("trail.db"))
             .await
@@ -134,6 +134,7 @@ pub async fn open(
         trail,
         policies: ArcSwap::new(policies),
         revoked,
+        subjects,
         gateway,
         counted_from: OnceLock::new(),
         drafts: crate::web::Drafts::default(),
