@@ -7,6 +7,8 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use burgess_core::digest::Digest;
+
 use crate::sealing::{Alias, SubjectCipher};
 
 /// Ciphers in one generation at most: about a kilobyte each with its name, so 16 MB in two.
@@ -64,12 +66,12 @@ impl Ciphers {
         }
     }
 
-    /// Lets go of the cipher of a subject whose key was erased.
-    pub fn forget(&self, alias: &Alias) {
+    /// Lets go of the cipher of the subject whose key was erased under this fingerprint.
+    pub fn forget(&self, fingerprint: &Digest) {
         let mut inner = self.lock();
         inner.erasures += 1;
-        inner.recent.forget(alias);
-        inner.older.forget(alias);
+        inner.recent.forget(fingerprint);
+        inner.older.forget(fingerprint);
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -100,16 +102,17 @@ impl Inner {
 }
 
 impl Generation {
-    fn forget(&mut self, alias: &Alias) {
-        self.by_alias.remove(alias);
-        self.by_subject.retain(|_, cipher| cipher.alias() != *alias);
+    fn forget(&mut self, fingerprint: &Digest) {
+        self.by_alias
+            .retain(|alias, _| alias.fingerprint() != *fingerprint);
+        self.by_subject
+            .retain(|_, cipher| cipher.alias().fingerprint() != *fingerprint);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use burgess_core::digest::Digest;
 
     fn cipher(n: usize) -> Arc<SubjectCipher> {
         let alias = Alias::of(&Digest::of(&n.to_be_bytes()));
@@ -133,7 +136,7 @@ mod tests {
         keep(&ciphers, 1);
         keep(&ciphers, 2);
         assert_eq!(at_hand(&ciphers, 1), (true, true));
-        ciphers.forget(&cipher(1).alias());
+        ciphers.forget(&cipher(1).alias().fingerprint());
         assert_eq!(at_hand(&ciphers, 1), (false, false));
         assert_eq!(at_hand(&ciphers, 2), (true, true));
     }
@@ -142,7 +145,7 @@ mod tests {
     fn what_was_fetched_before_an_erasure_is_not_kept_after_it() {
         let ciphers = Ciphers::default();
         let (_, asked) = ciphers.of_alias(&cipher(1).alias());
-        ciphers.forget(&cipher(1).alias());
+        ciphers.forget(&cipher(1).alias().fingerprint());
         ciphers.keep(Some("actor:1"), &cipher(1), asked);
         assert_eq!(at_hand(&ciphers, 1), (false, false));
     }

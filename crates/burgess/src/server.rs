@@ -29,7 +29,10 @@ use crate::identity::revoked::Revoked;
 use crate::kms::blind::Blinder;
 use crate::kms::ring::KeyRing;
 use crate::kms::subjects::Subjects;
+<<<<<<< HEAD
 use crate::operations::retention::Classes;
+=======
+>>>>>>> path
 use crate::operations::trail::Reads;
 use crate::witnesses::Witnesses;
 
@@ -74,6 +77,8 @@ pub struct Server {
     pub advisories: ArcSwap<Database>,
     /// What has been revoked.
     pub revoked: Arc<Revoked>,
+    /// Ciphers for personal values.
+    pub subjects: Arc<Subjects>,
     /// The gateway's snapshot is exchanged through this.
     pub gateway: Arc<burgess_gateway::Gateway>,
     /// The gateway's intents that the ledger held when this gateway began to count, by app.
@@ -133,6 +138,11 @@ impl Server {
             .commit(writes, permit, now)
             .await
             .map_err(|e| commit_problem(&e))?;
+        for change in &revoked {
+            if let Change::SubjectErasure(it) = change {
+                self.subjects.forget(&it.record.subject);
+            }
+        }
         crate::jobs::drain::drain(self).await?;
         self.revoke(&revoked);
         crate::jobs::snapshot::refresh(self).await?;

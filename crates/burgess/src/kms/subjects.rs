@@ -34,8 +34,8 @@ impl Subjects {
 
     /// Lets go of the key of an erased subject. Call it after its erasure is committed: until then
     /// the key may be fetched anew.
-    pub fn forget(&self, alias: &Alias) {
-        self.open.forget(alias);
+    pub fn forget(&self, fingerprint: &Digest) {
+        self.open.forget(fingerprint);
     }
 
     /// The ciphers of subjects that are not at hand; their keys are made and stored durably, in
@@ -191,7 +191,7 @@ mod tests {
         for (name, cipher) in names.iter().zip(&ciphers) {
             assert_eq!(cipher.alias(), vault.alias(name));
         }
-        vault.forget(&ciphers[0].alias());
+        vault.forget(&ciphers[0].alias().fingerprint());
         let again = vault.to_open(ciphers[0].alias()).await.unwrap().unwrap();
         assert!(!Arc::ptr_eq(&ciphers[0], &again), "fetched from the store");
         let unknown = vault.alias("actor:nobody");
