@@ -105,16 +105,12 @@ pub async fn open(
         Arc::clone(&keys),
         Arc::clone(&ambient),
     ));
-<<<<<<< HEAD
     let class_of = {
         let classes = classes.clone();
         move |source: &str| classes.of_source(source).to_owned()
     };
     let vault = Arc::clone(&subjects) as Arc<dyn Vault>;
     let journal = Journal::over(Arc::clone(&shards), Arc::new(class_of), vault);
-=======
-    let journal = Journal::new(ledger.clone(), Arc::clone(&subjects) as Arc<dyn Vault>);
->>>>>>> path
     let trail = Arc::new(
         Trail::open(&config.data.join("trail.db"))
             .await

@@ -29,10 +29,7 @@ use crate::identity::revoked::Revoked;
 use crate::kms::blind::Blinder;
 use crate::kms::ring::KeyRing;
 use crate::kms::subjects::Subjects;
-<<<<<<< HEAD
 use crate::operations::retention::Classes;
-=======
->>>>>>> path
 use crate::operations::trail::Reads;
 use crate::witnesses::Witnesses;
 
