@@ -148,7 +148,6 @@ pub async fn open(
         trail,
         policies: ArcSwap::new(policies),
         revoked,
-        subjects,
         gateway,
         counted_from: OnceLock::new(),
         drafts: crate::web::Drafts::default(),

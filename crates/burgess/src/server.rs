@@ -74,8 +74,6 @@ pub struct Server {
     pub advisories: ArcSwap<Database>,
     /// What has been revoked.
     pub revoked: Arc<Revoked>,
-    /// Ciphers for personal values.
-    pub subjects: Arc<Subjects>,
     /// The gateway's snapshot is exchanged through this.
     pub gateway: Arc<burgess_gateway::Gateway>,
     /// The gateway's intents that the ledger held when this gateway began to count, by app.

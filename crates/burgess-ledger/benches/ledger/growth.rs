@@ -17,6 +17,7 @@ use crate::Plan;
 use crate::clock::{Watch, figure, median, say};
 use crate::events;
 use crate::ours::{self, ORIGIN, Ours, Way, signer};
+use crate::outlets;
 use crate::peer::Outcome;
 use crate::plot;
 use crate::report::Report;
@@ -207,7 +208,7 @@ fn bytes_per_event(log: &Path) -> Outcome<Bytes> {
     Ok(bytes)
 }
 
-fn folder_bytes(folder: &Path) -> io::Result<u64> {
+pub(crate) fn folder_bytes(folder: &Path) -> io::Result<u64> {
     let mut bytes = 0;
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
@@ -238,12 +239,7 @@ fn compare_bytes(plan: Plan, folder: &Path, ours: &Bytes, report: &mut Report) -
     let ledger = ours.tiles + ours.entries + ours.side;
     report.put("ledger_vs_sqlite_bytes", ledger / with);
     report.put("ledger_vs_sqlite_table_bytes", ledger / alone);
-    let keys = ["index_vs_sqlite_bytes", "archive_vs_sqlite_bytes"];
-    report.skip(
-        &keys,
-        "the projection's own benches are not part of this run",
-    );
-    Ok(())
+    outlets::measure(rows, folder, with, report)
 }
 
 /// Verifying a log against hashing the same bytes once, both on one thread and from the page

@@ -14,6 +14,7 @@ mod growth;
 mod ingest;
 mod latency;
 mod ours;
+mod outlets;
 mod peer;
 mod plot;
 mod postgres;

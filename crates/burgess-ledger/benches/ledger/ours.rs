@@ -36,7 +36,7 @@ pub(crate) struct Way {
 }
 
 pub(crate) fn signer() -> Outcome<NoteSigner> {
-    Ok(NoteSigner::from_seed(ORIGIN, [7; 32])?)
+    Ok(NoteSigner::from_seed(ORIGIN, [7; 32])?.with_ml_dsa_44([8; 32])?)
 }
 
 impl Way {

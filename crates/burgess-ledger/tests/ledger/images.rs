@@ -193,7 +193,7 @@ fn a_real_file_system_that_is_full_is_refused_by_name_and_goes_on_once_there_is_
     let ledger = reopen(false);
     let mut receipts = Vec::new();
     let mut large = draft("outbox", None, "app");
-    large.side = vec![b's'; 30_000];
+    large.side = vec![b's'; 6_000]; // a side file and what replaces it fit the reserve
     let refusal = loop {
         match ledger.append_blocking(large.clone()) {
             Ok(receipt) => receipts.push(receipt),

@@ -287,9 +287,6 @@ pub(crate) async fn destroy_keys(
         .map(|it| write(server, caller, it, &reason, &permit, now))
         .collect::<Result<_, _>>()?;
     server.commit(writes, &permit, now).await?;
-    for alias in subject.aliases(server) {
-        server.subjects.forget(&alias);
-    }
     Ok(Some(open.into_iter().map(|(alias, ..)| alias).collect()))
 }
 
