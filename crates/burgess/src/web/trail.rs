@@ -59,12 +59,22 @@ pub(super) struct EventRow {
     pub(super) proof: &'static str,
 }
 
+/// A state as a list shows it: some are digests, which would push everything else off the page.
+fn short(state: &str) -> String {
+    const CHARS_MAX: usize = 24;
+    if state.chars().count() <= CHARS_MAX {
+        return state.to_owned();
+    }
+    let kept: String = state.chars().take(CHARS_MAX / 2).collect();
+    format!("{kept}…")
+}
+
 /// One event in a list, in words.
 pub(super) fn event_row(server: &Server, row: &Row) -> EventRow {
     let event = &row.event;
     let state = match (&event.previous_state, &event.next_state) {
-        (Some(from), Some(to)) if from != to => format!(": {from} → {to}"),
-        (None, Some(to)) => format!(": {to}"),
+        (Some(from), Some(to)) if from != to => format!(": {} → {}", short(from), short(to)),
+        (None, Some(to)) => format!(": {}", short(to)),
         _ => String::new(),
     };
     EventRow {
