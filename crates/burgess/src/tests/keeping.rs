@@ -17,7 +17,8 @@ use crate::operations::erase::{self, Erased, Subject};
 use crate::operations::event;
 use crate::operations::hold::{self, Target};
 use crate::operations::people::{self, Invited};
-use crate::operations::retention::{self, LedgerClass, Period};
+use crate::operations::retention::classes::Period;
+use crate::operations::retention::{self, LedgerClass};
 use crate::operations::trail::{self, Asked};
 
 /// Somebody who acted here and has no role any more.

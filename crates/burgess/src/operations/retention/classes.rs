@@ -144,7 +144,7 @@ fn check(class: &LedgerClass, before: &[LedgerClass]) -> Result<(), ClassError> 
     })
 }
 
-/// The written retention policy of one class: what stands in [`DOCUMENT`].
+/// The written retention policy of one class: what stands in `retention.json`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Policy {
     schema: String,
@@ -208,4 +208,68 @@ pub fn markdown(policies: &[Policy]) -> Result<String, Problem> {
         ));
     }
     Ok(page)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use burgess_core::time::Span;
+
+    #[test]
+    fn a_period_has_one_name_from_its_first_moment_to_its_last() {
+        let at = |text: &str| Timestamp::parse(text).unwrap();
+        for (period, first, last, name) in [
+            (
+                Period::Year,
+                "2026-01-01T00:00:00Z",
+                "2026-12-31T23:59:59Z",
+                "2026",
+            ),
+            (
+                Period::Quarter,
+                "2026-10-01T00:00:00Z",
+                "2026-12-31T23:59:59Z",
+                "2026q4",
+            ),
+            (
+                Period::Quarter,
+                "2027-01-01T00:00:00Z",
+                "2027-03-31T23:59:59Z",
+                "2027q1",
+            ),
+            (
+                Period::Month,
+                "2026-02-01T00:00:00Z",
+                "2026-02-28T23:59:59Z",
+                "2026-02",
+            ),
+        ] {
+            assert_eq!(period.of(at(first)), name);
+            assert_eq!(period.of(at(last)), name);
+            assert_ne!(period.of(at(last).plus(Span::seconds(1))), name);
+        }
+    }
+
+    #[test]
+    fn a_class_that_would_break_a_rule_is_refused_with_what_to_do() {
+        let table: Table = toml::from_str(BUILT_IN).unwrap();
+        let class = |name: &str, sources: &[&str], keep_days, basis: &str| LedgerClass {
+            name: name.to_owned(),
+            sources: sources.iter().map(|it| (*it).to_owned()).collect(),
+            period: Period::Quarter,
+            keep_days,
+            basis: basis.to_owned(),
+        };
+        assert!(check(&class("traffic", &["gateway"], 400, "why"), &table.class).is_ok());
+        assert!(check(&class("main", &[], 400, "why"), &table.class).is_ok());
+        for bad in [
+            class("traffic", &["gateway"], 0, "why"),
+            class("traffic", &["gateway"], 400, " "),
+            class("traffic", &[], 400, "why"),
+            class("traffic", &["control"], 400, "why"),
+            class("main", &["gateway"], 400, "why"),
+        ] {
+            assert!(check(&bad, &table.class).is_err(), "{bad:?}");
+        }
+    }
 }
