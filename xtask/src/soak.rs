@@ -216,8 +216,14 @@ impl Tests {
         let mut messages = messages
             .lines()
             .filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        // The crate's own program is built along with its tests, and named first.
+        let is_test =
+            |message: &Value| message.pointer("/profile/test") == Some(&Value::Bool(true));
         let binary = messages
-            .find_map(|message| Some(message.get("executable")?.as_str()?.into()))
+            .find_map(|message| {
+                let executable = message.get("executable")?.as_str()?.into();
+                is_test(&message).then_some(executable)
+            })
             .ok_or("cargo names no test binary")?;
         Ok(Self {
             binary,
