@@ -23,6 +23,8 @@ const MAGIC: &[u8; 8] = b"burgwal2";
 const HEADER: usize = 8 + 4 + 8 + 8 + 4 + 4;
 /// Where the bytes begin that the CRC covers.
 const COVERED: usize = 8 + 4;
+/// Where the bytes begin that are the same in every segment.
+const ANYWHERE: usize = COVERED + 8;
 
 /// One entry of a group with everything the ledger knows about it.
 #[derive(Debug, Clone)]
@@ -118,6 +120,15 @@ impl Group {
         let sum = crc32c::crc32c(self.frame.get(COVERED..).unwrap_or_default());
         put(&mut self.frame, MAGIC.len(), &sum.to_be_bytes());
         &self.frame
+    }
+
+    /// The frame of a group that was read, as it is framed in another segment.
+    pub(crate) fn framed_for(&self, segment: u64) -> Vec<u8> {
+        let mut frame = self.frame.clone();
+        put(&mut frame, COVERED, &segment.to_be_bytes());
+        let sum = crc32c::crc32c(frame.get(COVERED..).unwrap_or_default());
+        put(&mut frame, MAGIC.len(), &sum.to_be_bytes());
+        frame
     }
 
     /// Bytes of the frame.
@@ -322,6 +333,11 @@ impl<'a> Framed<'a> {
 
     pub(crate) fn bytes(&self) -> usize {
         self.frame.len()
+    }
+
+    /// Whether it is the same group in another segment.
+    pub(crate) fn repeats(&self, group: &Group) -> bool {
+        self.frame.get(ANYWHERE..) == group.frame.get(ANYWHERE..)
     }
 
     /// Reads its entries from index `from` on, which is below its end; names are numbered in

@@ -188,7 +188,7 @@ pub(crate) fn recover(
     }
     refuse_rollback(&**disk, &signed, &verifier)?;
     let mut names = publisher.counters().names().clone();
-    let (groups, segments) =
+    let (groups, mut segments) =
         wal::recover(&**disk, size, &mut names).map_err(|what| OpenError::Damaged {
             file: "wal".to_owned(),
             what: what.to_string(),
@@ -200,11 +200,16 @@ pub(crate) fn recover(
         })?,
         None => Standing::Same,
     };
+    // What was read may only be in the cache, where a killed process or a failed sync left it:
+    // write it again. First of all, for the row survives the power whatever becomes of the folder.
+    publisher.save(&signed).map_err(io_error(state::FILE))?;
+    if let Some(newest) = groups.last().filter(|_| options.lock_table.is_some()) {
+        let again = wal::write_again(&**disk, newest, &segments).map_err(io_error("wal"))?;
+        segments.push(again);
+    }
     if standing == Standing::Behind {
         publisher.lock(&signed)?;
     }
-    // What was read may only be in the cache, where a failed sync left it: write it again.
-    publisher.save(&signed).map_err(io_error(state::FILE))?;
     publisher
         .announce(&signed)
         .map_err(io_error("checkpoint"))?;

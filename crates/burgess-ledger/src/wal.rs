@@ -10,6 +10,10 @@
 //! What was torn off by a crash is told from what was damaged later: the writer never starts a
 //! group before the previous one is durable, so a bad group with a good one behind it was
 //! acknowledged and has been damaged.
+//!
+//! For the same reason only the newest group that an opening reads may be in the cache alone. It is
+//! written again before anything outside the folder stands on it, see [`write_again`], so that the
+//! newest group may be there more than once.
 
 use crate::disk::{Disk, DiskFile, fill_with_zeros};
 use crate::group::{Framed, Group};
@@ -76,6 +80,9 @@ pub(crate) fn recover(
             if framed.end() <= size {
                 continue; // a published checkpoint covers it
             }
+            if groups.last().is_some_and(|newest| framed.repeats(newest)) {
+                continue; // an earlier opening wrote it again
+            }
             if framed.first.max(size) != expected {
                 return Err(WalError::Gap {
                     file,
@@ -91,6 +98,26 @@ pub(crate) fn recover(
         }
     }
     Ok((groups, numbers))
+}
+
+/// Writes the newest group that was read once more, durably, into a segment of its own. Answers that
+/// segment's number.
+///
+/// Reading shows what a process wrote that died before its sync, and what a sync that failed has
+/// lost: the power may still take it. Never in place, where the group may be the only copy of what
+/// was acknowledged.
+pub(crate) fn write_again(disk: &dyn Disk, newest: &Group, numbers: &[u64]) -> io::Result<u64> {
+    let number = number_after(numbers);
+    let file = disk.create(&segment_name(number))?;
+    file.write_at(0, &newest.framed_for(number))?;
+    file.sync()?;
+    disk.sync_folder(FOLDER)?;
+    Ok(number)
+}
+
+/// The number of the next segment; `numbers` are those that are there, in order.
+fn number_after(numbers: &[u64]) -> u64 {
+    numbers.last().map_or(1, |last| last + 1)
 }
 
 /// The groups of one segment up to its torn or unused end, each with its offset.
@@ -140,6 +167,14 @@ struct Spares {
     ready: Option<(u64, Box<dyn DiskFile>)>,
 }
 
+impl Spares {
+    /// Takes a segment out whose entries are all published; answers its number.
+    fn free(&mut self, published: u64) -> Option<u64> {
+        let at = self.old.iter().position(|(_, end)| *end <= published)?;
+        Some(self.old.remove(at).0)
+    }
+}
+
 impl Segments {
     /// Makes the next segment ready if it will be wanted soon. Only one whose entries the published
     /// checkpoint, of `published` entries, covers is used again.
@@ -183,15 +218,17 @@ impl Segments {
         let number = spares.next;
         let name = segment_name(number);
         spares.next += 1;
-        let free = spares.old.iter().position(|(_, end)| *end <= published);
-        if let Some((free, _)) = free.map(|at| spares.old.remove(at)) {
+        while let Some(free) = spares.free(published) {
             let free = segment_name(free);
             if usize::try_from(self.disk.size(&free)?) == Ok(self.bytes) {
                 self.disk.rename(&free, &name)?;
                 self.disk.sync_folder(FOLDER)?;
                 return Ok((number, self.disk.open(&name)?));
             }
-            self.disk.remove(&free)?; // made under another size setting, or cut short while being filled
+            // Made under another size setting, cut short while being filled, or holds a group that was
+            // written again: that goes from the disk's blocks too, as when a segment is cleared.
+            clear(&*self.disk, &free)?;
+            self.disk.remove(&free)?;
         }
         let file = self.disk.create(&name)?;
         fill_with_zeros(&*file, self.bytes)?;
@@ -226,7 +263,7 @@ impl Wal {
         disk.sync_folder("")?;
         let spares = Spares {
             old: numbers.iter().map(|&number| (number, size)).collect(),
-            next: numbers.last().map_or(1, |last| last + 1),
+            next: number_after(numbers),
             ready: None,
         };
         let segments = Segments {

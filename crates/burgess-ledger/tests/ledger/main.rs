@@ -13,6 +13,7 @@ mod killing;
 mod lives;
 mod locking;
 mod notes;
+mod openings;
 mod outside_verifier;
 mod outside_writes;
 mod packs;

@@ -3,6 +3,7 @@
 //! tests would notice: with any one promise of the engine broken they fail.
 
 use crate::lives::{CUTS, lives};
+use crate::openings::openings;
 use crate::simulator::Simulator;
 use crate::simulator::promise::{ALL, Broken, Sync};
 use crate::support::{counted, slice};
@@ -21,14 +22,23 @@ fn nothing_acknowledged_is_lost_and_every_checkpoint_holds_over_many_power_cuts(
 /// Seeds within which a broken promise must show.
 const SEEDS: u64 = 1000;
 
+/// How a broken promise shows.
+fn noticed(broken: Broken) -> Option<String> {
+    if broken == Broken::Skipped(Sync::GroupAgain) {
+        return openings(Some(broken)).err(); // one life in thousands dies there
+    }
+    (0..SEEDS).find_map(|seed| {
+        let why = lives(seed, Simulator::breaking(broken)).err()?;
+        Some(format!("seed {seed}: {why}"))
+    })
+}
+
 #[test]
 fn leaving_out_any_one_sync_and_publishing_early_are_noticed() {
     let mut unnoticed = Vec::new();
     for broken in ALL {
-        let found = (0..SEEDS)
-            .find_map(|seed| Some((seed, lives(seed, Simulator::breaking(broken)).err()?)));
-        match found {
-            Some((seed, why)) => println!("{broken:?}: seed {seed}: {why}"),
+        match noticed(broken) {
+            Some(why) => println!("{broken:?}: {why}"),
             None => unnoticed.push(broken),
         }
     }

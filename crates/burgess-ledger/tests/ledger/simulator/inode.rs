@@ -30,6 +30,10 @@ impl Inode {
         std::mem::replace(&mut self.asked, true)
     }
 
+    pub fn is_zeros(&self) -> bool {
+        self.current.iter().all(|byte| *byte == 0)
+    }
+
     /// What reading shows, as if it were durable.
     pub fn shown(&self) -> Self {
         Self::settled(self.current.clone())

@@ -6,6 +6,8 @@
 pub enum Sync {
     /// A group of entries in a write-ahead segment: what an acknowledgement stands on.
     Group,
+    /// The newest group that an opening read, before the row in the lock table moves over it.
+    GroupAgain,
     /// The zeros of a segment that was just made. For speed alone: the sync of the first group in
     /// it covers them.
     ZeroFill,
@@ -47,8 +49,9 @@ pub enum Broken {
 }
 
 /// Every promise that something depends on.
-pub const ALL: [Broken; 15] = [
+pub const ALL: [Broken; 16] = [
     Broken::Skipped(Sync::Group),
+    Broken::Skipped(Sync::GroupAgain),
     Broken::Skipped(Sync::NewSegment),
     Broken::Skipped(Sync::RenamedSegment),
     Broken::Skipped(Sync::WalFolder),

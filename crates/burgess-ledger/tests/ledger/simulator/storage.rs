@@ -46,6 +46,7 @@ impl DiskFile for Handle {
         let segment = self.name.starts_with("wal/");
         let reason = match self.name.starts_with("tmp/") {
             _ if segment && again => Sync::Group,
+            _ if segment && !state.inodes[self.inode].is_zeros() => Sync::GroupAgain,
             _ if segment => Sync::ZeroFill,
             true => Sync::Staged,
             false => Sync::Placed,
