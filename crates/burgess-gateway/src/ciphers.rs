@@ -44,7 +44,7 @@ struct Generation {
 
 impl Ciphers {
     /// The ciphers of these subjects, as far as they are at hand.
-    pub fn of_subjects(&self, subjects: &[String]) -> (Vec<Option<Arc<SubjectCipher>>>, Asked) {
+    pub fn of_subjects(&self, subjects: &[&str]) -> (Vec<Option<Arc<SubjectCipher>>>, Asked) {
         let mut inner = self.lock();
         let found = subjects.iter().map(|subject| inner.of_subject(subject));
         (found.collect(), Asked(inner.erasures))
@@ -120,7 +120,7 @@ mod tests {
     }
 
     fn at_hand(ciphers: &Ciphers, n: usize) -> (bool, bool) {
-        let by_subject = ciphers.of_subjects(&[format!("actor:{n}")]).0;
+        let by_subject = ciphers.of_subjects(&[&format!("actor:{n}")]).0;
         let by_alias = ciphers.of_alias(&cipher(n).alias()).0;
         (by_subject[0].is_some(), by_alias.is_some())
     }

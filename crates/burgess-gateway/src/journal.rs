@@ -20,10 +20,12 @@ use serde::Deserialize;
 use crate::ports::{PortError, Vault};
 use crate::sealing::{ActorValues, EntryNonce, Pair, SealError, Sealed, SubjectCipher};
 
-/// What the derivation of an entry's nonce begins with; all of it fits one block of SHA-256.
-const NONCE_HEAD: &[u8] = b"entry nonce/2\n";
+/// What the derivation of a call's nonces begins with.
+const NONCE_HEAD: &[u8] = b"entry nonces/3\n";
 /// Bytes of a usual leaf and its side value; a batch makes room for so many at once.
 const ENTRY_BYTES_USUAL: usize = 896;
+/// Bytes of the usual names of an event's two subjects.
+const SUBJECTS_BYTES_USUAL: usize = 96;
 /// What stands for a personal value that is closed.
 pub const CLOSED: &str = "(closed)";
 /// What the id of an intent ends with; the rest is the id of its outcome.
@@ -142,12 +144,8 @@ impl Journal {
         source: &str,
         random: [u8; 32],
     ) -> Result<Vec<Receipt>, JournalError> {
-        let mut subjects = Vec::with_capacity(2 * events.len());
-        for (event, _) in events {
-            subjects.push(actor_subject(event));
-            subjects.push(resource_subject(event));
-        }
-        let ciphers = self.vault.to_seal(&subjects).await?;
+        let subjects = Subjects::of(events);
+        let ciphers = self.vault.to_seal(&subjects.names()).await?;
         let batch = sealed_batch(events, &ciphers, source, &random)?;
         Ok(self.append(source, batch).await?)
     }
@@ -250,6 +248,41 @@ impl Journal {
     }
 }
 
+/// The subjects of some events, each one's actor and then its resource, in one piece of memory.
+struct Subjects {
+    text: String,
+    ends: Vec<usize>,
+}
+
+impl Subjects {
+    fn of(events: &[(&Event, Option<u64>)]) -> Self {
+        let mut subjects = Self {
+            text: String::with_capacity(events.len() * SUBJECTS_BYTES_USUAL),
+            ends: Vec::with_capacity(2 * events.len()),
+        };
+        for (event, _) in events {
+            subjects.push(&actor_parts(event));
+            subjects.push(&resource_parts(event));
+        }
+        subjects
+    }
+
+    fn push(&mut self, parts: &[&str]) {
+        parts.iter().for_each(|part| self.text.push_str(part));
+        self.ends.push(self.text.len());
+    }
+
+    fn names(&self) -> Vec<&str> {
+        let mut from = 0;
+        let names = self.ends.iter().map(|end| {
+            let name = self.text.get(from..*end).unwrap_or_default();
+            from = *end;
+            name
+        });
+        names.collect()
+    }
+}
+
 /// The entries of `events`; `ciphers` are those of actor and resource of each.
 fn sealed_batch(
     events: &[(&Event, Option<u64>)],
@@ -258,10 +291,11 @@ fn sealed_batch(
     random: &[u8; 32],
 ) -> Result<Batch, JournalError> {
     let mut batch = Batch::with_capacity(events.len(), events.len() * ENTRY_BYTES_USUAL);
-    let mut side = Vec::new();
+    let (mut side, mut nonces) = (Vec::new(), Nonces::of_call(random));
     let (pairs, _) = ciphers.as_chunks::<2>();
-    for (at, ((event, source_seq), [actor, resource])) in (0..).zip(events.iter().zip(pairs)) {
-        let (pair, nonce) = (Pair { actor, resource }, entry_nonce(random, at));
+    for ((event, source_seq), [actor, resource]) in events.iter().zip(pairs) {
+        let pair = Pair { actor, resource };
+        let nonce = nonces.next();
         let seed = pair.seed(event.event_id.as_str(), &nonce);
         let leaf = audit::leaf(event, source, seed)?;
         side.clear();
@@ -284,11 +318,23 @@ fn push(
     batch.push(source, source_seq, event.app_id.as_str(), &parts, side)
 }
 
-/// A nonce for the `at`th entry of a call.
-fn entry_nonce(random: &[u8; 32], at: u64) -> EntryNonce {
-    let digest = Digest::of_parts(&[NONCE_HEAD, random, &at.to_be_bytes()]);
-    let nonce = digest.as_bytes().first_chunk();
-    nonce.copied().unwrap_or_default()
+/// The nonces of a call: 96 random bits, counted on from entry to entry. Two calls share one only
+/// where their random bits are closer together than they have entries, which is as unlikely as that
+/// nonces drawn one by one meet.
+struct Nonces(u128);
+
+impl Nonces {
+    fn of_call(random: &[u8; 32]) -> Self {
+        let digest = Digest::of_parts(&[NONCE_HEAD, random]);
+        let first = digest.as_bytes().first_chunk().copied();
+        Self(u128::from_be_bytes(first.unwrap_or_default()))
+    }
+
+    fn next(&mut self) -> EntryNonce {
+        self.0 = self.0.wrapping_add(1);
+        let low = self.0.to_be_bytes().last_chunk().copied();
+        low.unwrap_or_default()
+    }
 }
 
 /// What could be opened of one entry.
@@ -315,12 +361,20 @@ impl Values {
 
 /// Whom the personal values of an event are about: its actor.
 pub fn actor_subject(event: &Event) -> String {
-    ["actor:", &event.actor_id].concat()
+    actor_parts(event).concat()
 }
 
 /// What the resource's id is about: that one resource.
 pub fn resource_subject(event: &Event) -> String {
-    ["resource:", &event.resource_type, ":", &event.resource_id].concat()
+    resource_parts(event).concat()
+}
+
+fn actor_parts(event: &Event) -> [&str; 2] {
+    ["actor:", &event.actor_id]
+}
+
+fn resource_parts(event: &Event) -> [&str; 4] {
+    ["resource:", &event.resource_type, ":", &event.resource_id]
 }
 
 /// The id of the intent that belongs to the outcome `outcome`.

@@ -96,7 +96,7 @@ pub trait Vault: Send + Sync {
     /// The ciphers of these subjects, in their order; [`PortError::Erased`] if one was erased.
     fn to_seal<'a>(
         &'a self,
-        subjects: &'a [String],
+        subjects: &'a [&'a str],
     ) -> Answer<'a, Result<Vec<Arc<SubjectCipher>>, PortError>>;
     /// The cipher of the subject of that alias; `None` once its key is erased.
     fn to_open<'a>(

@@ -145,7 +145,7 @@ impl SubjectCipher {
         let nonce = Nonce::assume_unique_for_key(nonce);
         let tag = self
             .aead
-            .seal_in_place_separate_tag(nonce, Aad::from(bound.0.as_slice()), plain)
+            .seal_in_place_separate_tag(nonce, Aad::from(bound.as_slice()), plain)
             .map_err(|_| SealError)?;
         out.extend_from_slice(tag.as_ref());
         Ok(())
@@ -156,7 +156,7 @@ impl SubjectCipher {
         let (body, tag) = sealed.split_last_chunk::<TAG_BYTES>()?;
         let mut plain = Zeroizing::new(body.to_vec());
         let nonce = Nonce::assume_unique_for_key(nonce);
-        let (aad, tag) = (Aad::from(bound.0.as_slice()), Tag::from(*tag));
+        let (aad, tag) = (Aad::from(bound.as_slice()), Tag::from(*tag));
         self.aead
             .open_in_place_separate_tag(nonce, aad, tag, &mut plain, 0..)
             .ok()?;
@@ -164,23 +164,30 @@ impl SubjectCipher {
     }
 }
 
-/// What a box is bound to: which box of which event it is.
-struct Bound(Vec<u8>);
+/// What a box is bound to: which box of which event it is. An id has 64 bytes at most
+/// ([`burgess_core::id`]); of a longer one, which no event has, the first bytes count.
+struct Bound {
+    bytes: [u8; 1 + 64],
+    length: usize,
+}
 
 impl Bound {
     fn new(part: u8, event_id: &str) -> Self {
-        let mut bytes = Vec::with_capacity(event_id.len() + 1);
-        bytes.push(part);
-        bytes.extend_from_slice(event_id.as_bytes());
-        Self(bytes)
+        let mut bytes = [part; 1 + 64];
+        let id = bytes.iter_mut().skip(1).zip(event_id.bytes());
+        id.for_each(|(place, byte)| *place = byte);
+        let length = 1 + event_id.len().min(64);
+        Self { bytes, length }
     }
 
     /// The other box of the same event.
     fn part(mut self, part: u8) -> Self {
-        if let Some(first) = self.0.first_mut() {
-            *first = part;
-        }
+        self.bytes[0] = part;
         self
+    }
+
+    fn as_slice(&self) -> &[u8] {
+        self.bytes.get(..self.length).unwrap_or_default()
     }
 }
 

@@ -8,7 +8,7 @@ use crate::leaf::{Draft, Piece, SIDE_BYTES_MAX, name_is_usable};
 use crate::names::{NameId, Names};
 use crate::sequencer::AppendError;
 use crate::tile::ENTRY_BYTES_MAX;
-use sha2::{Digest as _, Sha256};
+use crate::tree::LeafHasher;
 use std::ops::Range;
 
 /// Digits of `u64::MAX`.
@@ -55,8 +55,8 @@ pub(crate) struct Pending {
     pub(crate) leaf: Range<usize>,
     pub(crate) side: Range<usize>,
     pub(crate) holes: Range<usize>,
-    /// SHA-256 over the leaf's domain and its bytes before the first hole.
-    pub(crate) hashed: Sha256,
+    /// The leaf's hash as far as the bytes before the first hole fill whole blocks.
+    pub(crate) hashed: LeafHasher,
 }
 
 impl std::fmt::Debug for Batch {
@@ -123,6 +123,8 @@ impl Batch {
             Some((at, _)) => leaf_at..leaf_at + at,
             None => leaf.clone(),
         };
+        let mut hashed = LeafHasher::new();
+        hashed.absorb(self.bytes.get(known).unwrap_or_default());
         self.bytes.extend_from_slice(side);
         self.entries.push(Pending {
             source: intern(&mut self.names, &mut self.name_bytes, source),
@@ -131,9 +133,7 @@ impl Batch {
             side: leaf.end..self.bytes.len(),
             leaf,
             holes: hole_at..self.holes.len(),
-            hashed: Sha256::new()
-                .chain_update([0])
-                .chain_update(self.bytes.get(known).unwrap_or_default()),
+            hashed,
         });
         Ok(())
     }

@@ -62,6 +62,12 @@ impl Group {
         self.frame.capacity() + self.entries.capacity() * size_of::<Entry>()
     }
 
+    /// Whether its memory suits a group of so many bytes: large enough, and not so large that little
+    /// waits for a checkpoint in much memory.
+    pub(crate) fn suits(&self, bytes: usize) -> bool {
+        (bytes..=bytes.saturating_mul(4)).contains(&self.frame.capacity())
+    }
+
     /// The entries with their indexes, from `from` on.
     pub(crate) fn from(&self, from: u64) -> impl Iterator<Item = &Entry> {
         let skipped = from.saturating_sub(self.first);
@@ -164,6 +170,9 @@ fn short_bytes(frame: &[u8], at: usize) -> &[u8] {
     take_short(&mut rest).unwrap_or_default()
 }
 
+/// The memory of a group: of its list and of its frame.
+type Memory = (Vec<Entry>, Vec<u8>);
+
 /// Builds groups, one after the other.
 pub(crate) struct Framing {
     group: Group,
@@ -183,31 +192,37 @@ pub(crate) struct Mark {
 impl Framing {
     pub(crate) fn new() -> Self {
         Self {
-            group: Self::empty(0, 0, 0),
+            group: Self::empty(0, Memory::default()),
             local: Vec::new(),
             defined: Vec::new(),
         }
     }
 
-    fn empty(first: u64, entries: usize, bytes: usize) -> Group {
-        let mut frame = Vec::with_capacity(bytes);
+    fn empty(first: u64, memory: Memory) -> Group {
+        let (mut entries, mut frame) = memory;
+        entries.clear();
+        frame.clear();
         frame.resize(HEADER, 0);
         Group {
             first,
             new_names: Vec::new(),
-            entries: Vec::with_capacity(entries),
+            entries,
             frame,
         }
     }
 
-    /// Begins a group at `first` with room for so many entries and bytes.
-    pub(crate) fn begin(&mut self, first: u64, entries: usize, bytes: usize) {
+    /// Begins a group at `first` with room for so many entries and bytes, if it can in the memory
+    /// of a group that is done with.
+    pub(crate) fn begin(&mut self, first: u64, entries: usize, bytes: usize, used: Option<Group>) {
         for name in self.defined.drain(..) {
             if let Some(local) = self.local.get_mut(place(name)) {
                 *local = None;
             }
         }
-        self.group = Self::empty(first, entries, bytes + HEADER);
+        let used = used.map(|group| (group.entries, group.frame));
+        self.group = Self::empty(first, used.unwrap_or_default());
+        self.group.entries.reserve(entries);
+        self.group.frame.reserve(bytes);
     }
 
     pub(crate) fn group(&self) -> &Group {
@@ -288,7 +303,7 @@ impl Framing {
 
     /// The finished group; `new_names` are those that the log had not seen before it.
     pub(crate) fn take(&mut self, new_names: Vec<Arc<str>>) -> Group {
-        let group = std::mem::replace(&mut self.group, Self::empty(0, 0, 0));
+        let group = std::mem::replace(&mut self.group, Self::empty(0, Memory::default()));
         Group { new_names, ..group }
     }
 }
@@ -431,7 +446,7 @@ pub(crate) fn check(segment: u64, bytes: &[u8]) {
     let group = Framed::at(segment, &frame).and_then(|framed| framed.read(0, &mut names));
     let Some(group) = group else { return };
     let mut framing = Framing::new();
-    framing.begin(group.first, group.entries.len(), frame.len());
+    framing.begin(group.first, group.entries.len(), frame.len(), None);
     for entry in &group.entries {
         let (source, stream) = (
             (entry.source, entry.source_seq),
@@ -460,7 +475,7 @@ pub(crate) fn right(leaves: &[&[u8]]) -> Vec<u8> {
     let mut names = Names::default();
     let (source, stream) = (names.intern("outbox"), names.intern("app"));
     let mut framing = Framing::new();
-    framing.begin(0, leaves.len(), 0);
+    framing.begin(0, leaves.len(), 0, None);
     for (number, leaf) in (1..).zip(leaves) {
         framing.push(
             &names,

@@ -23,7 +23,7 @@ use crate::rewriting::{SideValues, rewrite};
 use crate::state::{self, Counters};
 use crate::tile::TileError;
 use crate::tree::Hash;
-use crate::waiting::{Shared, Work};
+use crate::waiting::Shared;
 use crate::wal::Segments;
 use std::io;
 use std::sync::Arc;
@@ -77,11 +77,12 @@ impl Publisher {
     pub(crate) fn run(mut self, shared: &Shared, segments: &Segments, interval: Duration) {
         let mut step = 0;
         while let Some(work) = shared.wait_for_work(interval, &mut step) {
-            if let Err(cause) = self.turn(&work, shared, segments) {
+            let rewrites = work.rewrites;
+            if let Err(cause) = self.turn(work.groups, work.publish, shared, segments) {
                 shared.fail("publication", &cause);
                 step = 0;
             }
-            for order in work.rewrites {
+            for order in rewrites {
                 let done = self.rewrite_sides(&order.values);
                 if let Err(cause) = &done {
                     shared.fail("side file", cause);
@@ -92,13 +93,18 @@ impl Publisher {
     }
 
     /// Puts what has come in place, and publishes it when it is time.
-    fn turn(&mut self, work: &Work, shared: &Shared, segments: &Segments) -> io::Result<()> {
-        let nothing_new = work.groups.is_empty() && self.edge.size == self.published;
-        if work.publish && !nothing_new {
-            let signed = self.publish(&work.groups)?;
+    fn turn(
+        &mut self,
+        groups: Vec<Arc<Group>>,
+        publish: bool,
+        shared: &Shared,
+        segments: &Segments,
+    ) -> io::Result<()> {
+        self.place(&groups, u64::MAX)?;
+        drop(groups); // so that their memory can be used again once they are published
+        if publish && self.edge.size > self.published {
+            let signed = self.publish(&[])?;
             shared.now_published(signed);
-        } else {
-            self.place(&work.groups, u64::MAX)?;
         }
         segments.prepare(self.published)
     }

@@ -15,7 +15,6 @@ use crate::tile::{ENTRY_BYTES_MAX, TILE_WIDTH};
 use crate::tree::{Hash, leaf_hash};
 use crate::waiting::Shared;
 use crate::wal::Wal;
-use sha2::{Digest as _, Sha256};
 use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 
@@ -161,7 +160,8 @@ impl Sequencer {
                 entries += job.batch.len();
                 waiting.push(job);
             }
-            self.framing.begin(self.next_index, entries, bytes);
+            let used = self.shared.used_group(bytes);
+            self.framing.begin(self.next_index, entries, bytes, used);
             self.commit(waiting);
             self.clear_segments();
         }
@@ -407,10 +407,5 @@ fn write_leaf(batch: &Batch, entry: &Pending, numbers: &Numbers, frame: &mut Vec
         written = *at;
     }
     frame.extend_from_slice(leaf.get(written..).unwrap_or_default());
-    let hashed = holes.first().map_or(leaf.len(), |(at, _)| *at);
-    let rest = frame.get(start + hashed..).unwrap_or_default();
-    Sha256::clone(&entry.hashed)
-        .chain_update(rest)
-        .finalize()
-        .into()
+    entry.hashed.finish(frame.get(start..).unwrap_or_default())
 }

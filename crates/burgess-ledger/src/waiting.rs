@@ -51,6 +51,10 @@ struct Inner {
     /// Acknowledged entries beyond the published checkpoint, oldest first.
     waiting: VecDeque<Arc<Group>>,
     waiting_bytes: usize,
+    /// Groups that are done with, whose memory serves the next ones: fresh memory has to be cleared
+    /// by the kernel page by page.
+    used: Vec<Group>,
+    used_bytes: usize,
     /// Index after the last entry that the publisher has taken.
     taken: u64,
     /// Bytes of entries beyond it.
@@ -107,6 +111,8 @@ impl Shared {
             counters,
             waiting: VecDeque::new(),
             waiting_bytes: 0,
+            used: Vec::new(),
+            used_bytes: 0,
             taken: size,
             untaken_bytes: 0,
             published: Arc::new(published),
@@ -171,6 +177,15 @@ impl Shared {
         Ok(inner.published.checkpoint.size)
     }
 
+    /// A group that is done with and whose memory suits one of so many bytes.
+    pub(crate) fn used_group(&self, bytes: usize) -> Option<Group> {
+        let mut inner = self.lock();
+        let at = inner.used.iter().rposition(|group| group.suits(bytes))?;
+        let group = inner.used.swap_remove(at);
+        inner.used_bytes -= group.memory_bytes();
+        Some(group)
+    }
+
     pub(crate) fn filled_up(&self, full: bool) {
         self.lock().full = full;
     }
@@ -231,6 +246,8 @@ impl Shared {
                 return None;
             }
             inner.idle = true;
+            inner.used_bytes = 0;
+            inner.used = Vec::new(); // a log at rest takes little memory
             inner = self
                 .work
                 .wait(inner)
@@ -247,7 +264,7 @@ impl Shared {
     pub(crate) fn now_published(&self, checkpoint: SignedCheckpoint) {
         let mut inner = self.lock();
         let size = checkpoint.checkpoint.size;
-        let mut done = Vec::new(); // freed after the lock is
+        let mut done = Vec::new();
         while let Some(group) = inner.waiting.pop_front_if(|group| group.end() <= size) {
             inner.waiting_bytes -= group.memory_bytes();
             done.push(group);
@@ -262,10 +279,29 @@ impl Shared {
         inner.waiters = later;
         drop(inner);
         self.progress.notify_all();
+        done.into_iter().for_each(|group| self.keep(group));
         let due: Vec<Waiter> = due;
         for (_, waiter) in due {
             drop(waiter.send(Ok(published.clone()))); // the caller may have stopped waiting
         }
+    }
+
+    /// Keeps the memory of a group that is done with, if nobody reads it any more, and as much as
+    /// may wait at most. What is not kept is freed after the lock is.
+    fn keep(&self, group: Arc<Group>) {
+        let Ok(group) = Arc::try_unwrap(group) else {
+            return;
+        };
+        let mut inner = self.lock();
+        let bytes = inner.waiting_bytes + inner.used_bytes + group.memory_bytes();
+        let _freed = if bytes <= WAITING_BYTES_MAX {
+            inner.used_bytes += group.memory_bytes();
+            inner.used.push(group);
+            None
+        } else {
+            Some(group)
+        };
+        drop(inner);
     }
 
     // Failure.

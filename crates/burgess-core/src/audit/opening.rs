@@ -208,7 +208,7 @@ impl<'a> Personal<'a> {
         ];
         let mut all = Vec::with_capacity(ROOT_HEAD.len() + PERSONAL_FIELDS.len() * 32);
         all.extend_from_slice(ROOT_HEAD);
-        let mut one = Vec::with_capacity(256);
+        let mut one = Vec::with_capacity(512);
         for ((name, salt), value) in PERSONAL_FIELDS.into_iter().zip(salts(seed)).zip(values) {
             one.clear();
             one.extend_from_slice(salt.as_bytes());
@@ -219,7 +219,7 @@ impl<'a> Personal<'a> {
                 Some(Canonical::Json(json)) => one.extend_from_slice(json),
                 None => one.extend_from_slice(b"null"),
             }
-            all.extend_from_slice(Digest::of(&one).as_bytes());
+            all.extend_from_slice(Digest::of_buffer(&mut one).as_bytes());
         }
         Digest::of(&all)
     }

@@ -235,7 +235,7 @@ impl Vault for TestVault {
 
     fn to_seal<'a>(
         &'a self,
-        subjects: &'a [String],
+        subjects: &'a [&'a str],
     ) -> Answer<'a, Result<Vec<Arc<SubjectCipher>>, PortError>> {
         let ciphers = subjects.iter().map(|subject| self.cipher(subject));
         let ciphers = ciphers.collect();

@@ -15,6 +15,9 @@ use crate::peer::Outcome;
 pub(crate) const EVENT_BYTES: usize = 500;
 /// Events that are made before the measuring begins and handed in over and over.
 const POOL: u64 = 8_192;
+/// As few as stay in the caches of a core: an event that is handed in was made a moment ago. The
+/// peers are fed the same.
+const WARM_POOL: u64 = 1_024;
 
 const PEOPLE: u64 = 1_000;
 const APPS: u64 = 50;
@@ -30,6 +33,11 @@ pub(crate) struct Sample {
 /// The events of the pool.
 pub(crate) fn pool() -> Outcome<Vec<Sample>> {
     (0..POOL).map(sample).collect()
+}
+
+/// The events for what is measured in turns.
+pub(crate) fn warm_pool() -> Outcome<Vec<Sample>> {
+    (0..WARM_POOL).map(sample).collect()
 }
 
 /// The `n`th event.

@@ -38,6 +38,8 @@ pub(crate) fn take_turns(plan: Plan, entrants: &mut [Entrant<'_>]) -> Outcome<Ra
     let mut rates: Rates = entrants.iter().map(|e| (e.key, Vec::new())).collect();
     for _ in 0..rounds {
         for (entrant, (_, rates)) in entrants.iter_mut().zip(&mut rates) {
+            // What the one before left unwritten is nobody else's to pay for.
+            rustix::fs::sync();
             let slice = entrant.peer.slice(slice)?;
             rates.push(figure(slice.events) / slice.seconds);
         }
@@ -139,6 +141,19 @@ pub(crate) fn measure(
     }
     let sustained = rates.iter().find(|(key, _)| *key == "ours_1024");
     Ok(sustained.map_or(0.0, |(_, rates)| median(rates)))
+}
+
+/// As [`measure`], of ours alone and in one slice.
+pub(crate) fn sustained(way: &Way, pool: &[Sample]) -> Outcome<f64> {
+    let [(_, group, threads), _] = OURS;
+    let mut ours = Ours {
+        way,
+        pool,
+        group,
+        threads,
+    };
+    let slice = ours.slice(Duration::from_millis(1_500))?;
+    Ok(figure(slice.events) / slice.seconds)
 }
 
 /// Ours: key, events that one thread hands in at once, threads that do so.

@@ -34,6 +34,40 @@ use report::Report;
 pub(crate) struct Plan {
     /// Smaller logs and shorter slices.
     pub(crate) quick: bool,
+    /// One part alone, for who works on it; its figures are no run that counts.
+    pub(crate) only: Option<Part>,
+    /// Leaves the files, so that the next run does not suffer from their being deleted.
+    pub(crate) keep: bool,
+}
+
+/// A part of the run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Part {
+    Growth,
+    Ingest,
+    Latency,
+}
+
+impl Plan {
+    fn of(arguments: &[String]) -> Outcome<Self> {
+        let has = |flag: &str| arguments.iter().any(|argument| argument == flag);
+        let (quick, keep) = (has("--quick"), has("--keep"));
+        let mut rest = arguments
+            .iter()
+            .skip_while(|argument| *argument != "--only");
+        let only = match (rest.next(), rest.next().map(String::as_str)) {
+            (None, _) => None,
+            (_, Some("growth")) => Some(Part::Growth),
+            (_, Some("ingest")) => Some(Part::Ingest),
+            (_, Some("latency")) => Some(Part::Latency),
+            _ => return Err("after --only comes growth, ingest or latency".into()),
+        };
+        Ok(Self { quick, only, keep })
+    }
+
+    fn has(self, part: Part) -> bool {
+        self.only.is_none_or(|only| only == part)
+    }
 }
 
 fn main() -> Outcome<()> {
@@ -43,9 +77,7 @@ fn main() -> Outcome<()> {
     {
         return growth::grow(Path::new(folder), entries.parse()?);
     }
-    let plan = Plan {
-        quick: arguments.iter().any(|argument| argument == "--quick"),
-    };
+    let plan = Plan::of(&arguments)?;
     // Beside the build: the system's temporary folder may be a disk of memory, which syncs nothing.
     let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
     say(&format!(
@@ -57,12 +89,23 @@ fn main() -> Outcome<()> {
     // First, and nothing is deleted before the end: for half a minute after many files were deleted
     // ext4 looks for inodes that were not used lately, and making a file costs it a hundred times
     // as much.
-    growth::measure(plan, folder.path(), &mut report)?;
-    let pool = events::pool()?;
+    if plan.has(Part::Growth) {
+        growth::measure(plan, folder.path(), &mut report)?;
+    }
+    let pool = events::warm_pool()?;
     let way = Way::open(&folder.path().join("ours"))?;
     let stored = way.stored(&pool)?;
-    let rate = ingest::measure(plan, folder.path(), &way, &pool, &stored, &mut report)?;
-    latency::measure(plan, folder.path(), &way, &pool, rate / 2.0, &mut report)?;
+    let rate = if plan.has(Part::Ingest) {
+        ingest::measure(plan, folder.path(), &way, &pool, &stored, &mut report)?
+    } else {
+        ingest::sustained(&way, &pool)?
+    };
+    if plan.has(Part::Latency) {
+        latency::measure(plan, folder.path(), &way, &pool, rate / 2.0, &mut report)?;
+    }
     say(&report.to_line());
+    if plan.keep {
+        say(&format!("kept in {}", folder.keep().display()));
+    }
     Ok(())
 }

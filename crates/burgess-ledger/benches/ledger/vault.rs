@@ -32,7 +32,7 @@ impl Vault for BenchVault {
 
     fn to_seal<'a>(
         &'a self,
-        subjects: &'a [String],
+        subjects: &'a [&'a str],
     ) -> Answer<'a, Result<Vec<Arc<SubjectCipher>>, PortError>> {
         Box::pin(async move {
             let (at_hand, asked) = self.0.of_subjects(subjects);

@@ -42,7 +42,7 @@ impl Subjects {
     /// one transaction, where there were none.
     async fn fetch(
         &self,
-        subjects: &[&String],
+        subjects: &[&str],
         asked: Asked,
     ) -> Result<Vec<Arc<SubjectCipher>>, PortError> {
         let aliases: Vec<Alias> = subjects.iter().map(|subject| self.alias(subject)).collect();
@@ -117,19 +117,19 @@ impl Vault for Subjects {
 
     fn to_seal<'a>(
         &'a self,
-        subjects: &'a [String],
+        subjects: &'a [&'a str],
     ) -> Answer<'a, Result<Vec<Arc<SubjectCipher>>, PortError>> {
         Box::pin(async move {
             let (at_hand, asked) = self.open.of_subjects(subjects);
             let named = subjects.iter().zip(&at_hand);
-            let mut missing: Vec<&String> = named
+            let mut missing: Vec<&str> = named
                 .filter(|(_, cipher)| cipher.is_none())
-                .map(|(subject, _)| subject)
+                .map(|(subject, _)| *subject)
                 .collect();
             missing.sort_unstable();
             missing.dedup();
             let fetched = self.fetch(&missing, asked).await?;
-            let fetched: BTreeMap<&String, Arc<SubjectCipher>> =
+            let fetched: BTreeMap<&str, Arc<SubjectCipher>> =
                 missing.into_iter().zip(fetched).collect();
             let all = subjects.iter().zip(at_hand);
             all.map(|(subject, cipher)| {
@@ -177,15 +177,11 @@ mod tests {
         Subjects::new(Arc::new(store), Arc::new(keys), ambient)
     }
 
-    fn subjects(names: &[&str]) -> Vec<String> {
-        names.iter().map(|name| (*name).to_owned()).collect()
-    }
-
     #[tokio::test]
     async fn keys_are_made_once_for_a_whole_batch_and_are_there_after_a_restart() {
         let folder = tempfile::tempdir().unwrap();
         let vault = vault(folder.path()).await;
-        let names = subjects(&["actor:dana", "resource:quote:7", "actor:dana"]);
+        let names = ["actor:dana", "resource:quote:7", "actor:dana"];
         let ciphers = vault.to_seal(&names).await.unwrap();
         assert!(Arc::ptr_eq(&ciphers[0], &ciphers[2]));
         for (name, cipher) in names.iter().zip(&ciphers) {
