@@ -27,8 +27,9 @@ pub trait DiskFile: Send {
     /// The storage's answer.
     fn sync(&self) -> io::Result<()>;
 
-    /// Nothing more will be written to the file, so that writing it out can begin before a sync
-    /// waits for it. A hint: nothing is promised.
+    /// Nothing more will be written to the file, and nobody will read it soon: writing it out can
+    /// begin before a sync waits for it, and once it is written out it need not be kept in memory.
+    /// A hint that may be given again: nothing is promised.
     fn complete(&self) {}
 }
 
@@ -153,7 +154,8 @@ impl DiskFile for File {
     }
 
     fn complete(&self) {
-        // Linux begins to write back what it is told will not be needed. A refusal changes nothing.
+        // Linux begins to write back what it is told will not be needed, and lets go of what it has
+        // written back. A refusal changes nothing.
         let _hinted = fadvise(self, 0, None, Advice::DontNeed);
     }
 }

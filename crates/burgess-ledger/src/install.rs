@@ -6,7 +6,7 @@
 //! the place of one that is needed is staged under another name first.
 
 use crate::disk::{Disk, DiskFile};
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::io;
 use std::sync::Arc;
 use std::thread;
@@ -16,12 +16,15 @@ const STAGING: &str = "tmp";
 /// Beyond this many files, one sync of the file system is cheaper than one of each. Below it, others
 /// may write to the same file system, and their bytes are none of our business.
 const FILES_SYNCED_ONE_BY_ONE: usize = 12;
+/// Files that are kept open while they are written out. Then their memory can be had for the next
+/// ones: to find memory that was not in use costs more than writing.
+const FILES_OPEN: usize = 64;
 
 pub(crate) struct Installer {
     disk: Arc<dyn Disk>,
-    /// Files that are not durable yet, unless there are so many that everything will be synced.
-    files: Vec<Box<dyn DiskFile>>,
-    /// How many they are.
+    /// The files written last that are not durable yet.
+    files: VecDeque<Box<dyn DiskFile>>,
+    /// How many are not durable yet, those included that are not open any more.
     count: usize,
     /// Names to come, in the order of the staging names.
     staged: Vec<String>,
@@ -45,7 +48,7 @@ impl Installer {
         disk.make_folder(STAGING)?;
         Ok(Self {
             disk,
-            files: Vec::new(),
+            files: VecDeque::new(),
             count: 0,
             staged: Vec::new(),
             folders: BTreeSet::new(),
@@ -61,31 +64,30 @@ impl Installer {
     pub(crate) fn write(&mut self, name: &str, bytes: &[u8]) -> io::Result<()> {
         self.make_folders(folder_of(name))?;
         self.note_folder(name);
-        let file = self.disk.create(name)?;
-        self.fill(file, bytes)
+        self.fill(name, bytes)
     }
 
     /// Writes a file that takes the place of another with the next [`Installer::install`].
     pub(crate) fn stage(&mut self, name: &str, bytes: &[u8]) -> io::Result<()> {
         self.make_folders(folder_of(name))?;
         self.note_folder(name);
-        let file = self.disk.create(&staging_name(self.staged.len()))?;
+        let staging = staging_name(self.staged.len());
         self.staged.push(name.to_owned());
-        self.fill(file, bytes)
+        self.fill(&staging, bytes)
     }
 
-    fn fill(&mut self, file: Box<dyn DiskFile>, bytes: &[u8]) -> io::Result<()> {
+    fn fill(&mut self, name: &str, bytes: &[u8]) -> io::Result<()> {
+        let file = self.disk.create(name)?;
         file.write_at(0, bytes)?;
         // Many files come at once, and a scheduler lets them have a core for milliseconds while the
         // sequencer waits for that very core.
         thread::yield_now();
         file.complete();
         thread::yield_now();
+        self.files.push_back(file);
         self.count += 1;
-        if self.count <= FILES_SYNCED_ONE_BY_ONE {
-            self.files.push(file);
-        } else {
-            self.files.clear();
+        if let Some(written) = self.files.pop_front_if(|_| self.count > FILES_OPEN) {
+            written.complete();
         }
         Ok(())
     }
@@ -93,12 +95,11 @@ impl Installer {
     /// Syncs the content of every file written or staged, then gives the staged ones their names,
     /// then syncs the folders: after a crash a staged name stands for the old content or the new.
     pub(crate) fn install(&mut self) -> io::Result<()> {
-        let (files, staged) = (
-            std::mem::take(&mut self.files),
-            std::mem::take(&mut self.staged),
-        );
+        let staged = std::mem::take(&mut self.staged);
+        let files = std::mem::take(&mut self.files);
         if std::mem::take(&mut self.count) > FILES_SYNCED_ONE_BY_ONE {
             self.disk.sync_everything()?;
+            files.iter().for_each(|file| file.complete());
         } else {
             files.iter().try_for_each(|file| file.sync())?;
         }
