@@ -5,7 +5,7 @@
 //! it and arrives after it.
 //! Not here: where keys come from.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use burgess_core::digest::Digest;
 
@@ -21,7 +21,7 @@ pub struct Asked(u64);
 
 /// Ciphers by subject and by alias.
 #[derive(Default)]
-pub struct Ciphers(Mutex<Inner>);
+pub struct Ciphers(RwLock<Inner>);
 
 #[derive(Default)]
 struct Inner {
@@ -45,14 +45,25 @@ struct Generation {
 impl Ciphers {
     /// The ciphers of these subjects, as far as they are at hand.
     pub fn of_subjects(&self, subjects: &[&str]) -> (Vec<Option<Arc<SubjectCipher>>>, Asked) {
-        let mut inner = self.lock();
-        let found = subjects.iter().map(|subject| inner.of_subject(subject));
-        (found.collect(), Asked(inner.erasures))
+        let inner = self.read();
+        let recent = |subject: &&str| inner.recent.by_subject.get(*subject).cloned();
+        let mut found: Vec<_> = subjects.iter().map(recent).collect();
+        let asked = Asked(inner.erasures);
+        drop(inner);
+        if found.iter().any(Option::is_none) {
+            let mut inner = self.write();
+            let missing = found
+                .iter_mut()
+                .zip(subjects)
+                .filter(|(it, _)| it.is_none());
+            missing.for_each(|(it, subject)| *it = inner.of_subject(subject));
+        }
+        (found, asked)
     }
 
     /// The cipher of that alias, if it is at hand.
     pub fn of_alias(&self, alias: &Alias) -> (Option<Arc<SubjectCipher>>, Asked) {
-        let inner = self.lock();
+        let inner = self.read();
         let indexes = [&inner.recent.by_alias, &inner.older.by_alias];
         let found = indexes.into_iter().find_map(|index| index.get(alias));
         (found.cloned(), Asked(inner.erasures))
@@ -60,7 +71,7 @@ impl Ciphers {
 
     /// Keeps a cipher, unless a subject was erased since it was asked for: perhaps this one.
     pub fn keep(&self, subject: Option<&str>, cipher: &Arc<SubjectCipher>, asked: Asked) {
-        let mut inner = self.lock();
+        let mut inner = self.write();
         if asked == Asked(inner.erasures) {
             inner.insert(subject, cipher);
         }
@@ -68,14 +79,18 @@ impl Ciphers {
 
     /// Lets go of the cipher of the subject whose key was erased under this fingerprint.
     pub fn forget(&self, fingerprint: &Digest) {
-        let mut inner = self.lock();
+        let mut inner = self.write();
         inner.erasures += 1;
         inner.recent.forget(fingerprint);
         inner.older.forget(fingerprint);
     }
 
-    fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    fn read(&self) -> RwLockReadGuard<'_, Inner> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Inner> {
+        self.0.write().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -161,7 +176,7 @@ mod tests {
             }
         }
         assert_eq!(at_hand(&ciphers, 1), (false, false));
-        let inner = ciphers.lock();
+        let inner = ciphers.read();
         assert!(inner.recent.by_alias.len() <= GENERATION_MAX);
         assert!(inner.older.by_alias.len() <= GENERATION_MAX);
     }

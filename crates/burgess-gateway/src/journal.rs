@@ -291,13 +291,14 @@ fn sealed_batch(
     random: &[u8; 32],
 ) -> Result<Batch, JournalError> {
     let mut batch = Batch::with_capacity(events.len(), events.len() * ENTRY_BYTES_USUAL);
-    let (mut side, mut nonces) = (Vec::new(), Nonces::of_call(random));
+    let (mut leaf, mut side) = (audit::Leaf::default(), Vec::new());
+    let mut nonces = Nonces::of_call(random);
     let (pairs, _) = ciphers.as_chunks::<2>();
     for ((event, source_seq), [actor, resource]) in events.iter().zip(pairs) {
         let pair = Pair { actor, resource };
         let nonce = nonces.next();
         let seed = pair.seed(event.event_id.as_str(), &nonce);
-        let leaf = audit::leaf(event, source, seed)?;
+        leaf.write(event, source, seed)?;
         side.clear();
         pair.seal(event, leaf.context(), nonce, &mut side)?;
         push(&mut batch, event, source, *source_seq, &leaf, &side)?;

@@ -36,6 +36,11 @@ pub trait DiskFile: Send {
 /// Storage of one ledger. A name appears or disappears durably only with [`Disk::sync_folder`] of
 /// the folder that holds it; a rename is atomic.
 pub trait Disk: Send + Sync + 'static {
+    /// Threads that should write files at the same time; 0 for one after the other, in the order in
+    /// which they are handed in.
+    fn writers(&self) -> usize {
+        0
+    }
     /// The whole content of a file.
     ///
     /// # Errors
@@ -161,6 +166,10 @@ impl DiskFile for File {
 }
 
 impl Disk for Directory {
+    fn writers(&self) -> usize {
+        2
+    }
+
     fn read(&self, name: &str) -> io::Result<Vec<u8>> {
         std::fs::read(self.path(name))
     }

@@ -89,9 +89,12 @@ impl Edge {
         self.size += 1;
         if self.size.is_multiple_of(TILE_WIDTH) {
             let n = self.size / TILE_WIDTH - 1;
-            installer.write(&full(Kind::Entries, n).path(), &self.bundle)?;
-            self.write_side(n, before, installer)?;
-            self.bundle.clear();
+            installer.hand_over(&full(Kind::Entries, n).path(), &mut self.bundle)?;
+            if n * TILE_WIDTH < before {
+                self.write_side(n, before, installer)?;
+            } else {
+                installer.hand_over(&side::path(n), self.side.bytes_mut())?;
+            }
             self.side.clear();
         }
         self.push_hash(entry.hash, installer)

@@ -6,26 +6,25 @@
 //! the place of one that is needed is staged under another name first.
 
 use crate::disk::{Disk, DiskFile};
-use std::collections::{BTreeSet, VecDeque};
+use crate::writers::{self, Writers};
+use std::collections::BTreeSet;
 use std::io;
 use std::sync::Arc;
-use std::thread;
 
 /// Where files are written before they take the place of others.
 const STAGING: &str = "tmp";
 /// Beyond this many files, one sync of the file system is cheaper than one of each. Below it, others
 /// may write to the same file system, and their bytes are none of our business.
 const FILES_SYNCED_ONE_BY_ONE: usize = 12;
-/// Files that are kept open while they are written out. Then their memory can be had for the next
-/// ones: to find memory that was not in use costs more than writing.
-const FILES_OPEN: usize = 64;
 
 pub(crate) struct Installer {
     disk: Arc<dyn Disk>,
-    /// The files written last that are not durable yet.
-    files: VecDeque<Box<dyn DiskFile>>,
-    /// How many are not durable yet, those included that are not open any more.
+    /// Files that are not durable yet, unless there are so many that everything will be synced.
+    files: Vec<Box<dyn DiskFile>>,
+    /// How many they are.
     count: usize,
+    /// Who writes what are more than that.
+    writers: Writers,
     /// Names to come, in the order of the staging names.
     staged: Vec<String>,
     /// Folders with names that are not durable yet.
@@ -46,10 +45,12 @@ impl Installer {
     pub(crate) fn new(disk: Arc<dyn Disk>) -> io::Result<Self> {
         disk.remove(STAGING)?;
         disk.make_folder(STAGING)?;
+        let writers = Writers::start(&disk, disk.writers())?;
         Ok(Self {
             disk,
-            files: VecDeque::new(),
+            files: Vec::new(),
             count: 0,
+            writers,
             staged: Vec::new(),
             folders: BTreeSet::new(),
             made_folders: BTreeSet::new(),
@@ -67,6 +68,20 @@ impl Installer {
         self.fill(name, bytes)
     }
 
+    /// As [`Installer::write`], for bytes that are not needed any more; they are empty afterwards.
+    pub(crate) fn hand_over(&mut self, name: &str, bytes: &mut Vec<u8>) -> io::Result<()> {
+        if !self.are_many() {
+            let written = self.write(name, bytes);
+            bytes.clear();
+            return written;
+        }
+        self.make_folders(folder_of(name))?;
+        self.note_folder(name);
+        let bytes = std::mem::replace(bytes, self.writers.spare());
+        self.queue(name, bytes);
+        Ok(())
+    }
+
     /// Writes a file that takes the place of another with the next [`Installer::install`].
     pub(crate) fn stage(&mut self, name: &str, bytes: &[u8]) -> io::Result<()> {
         self.make_folders(folder_of(name))?;
@@ -77,19 +92,31 @@ impl Installer {
     }
 
     fn fill(&mut self, name: &str, bytes: &[u8]) -> io::Result<()> {
-        let file = self.disk.create(name)?;
-        file.write_at(0, bytes)?;
-        // Many files come at once, and a scheduler lets them have a core for milliseconds while the
-        // sequencer waits for that very core.
-        thread::yield_now();
-        file.complete();
-        thread::yield_now();
-        self.files.push_back(file);
+        if self.are_many() {
+            let mut copy = self.writers.spare();
+            copy.extend_from_slice(bytes);
+            self.queue(name, copy);
+            return Ok(());
+        }
+        let file = writers::write(&*self.disk, name, bytes)?;
         self.count += 1;
-        if let Some(written) = self.files.pop_front_if(|_| self.count > FILES_OPEN) {
-            written.complete();
+        if self.count <= FILES_SYNCED_ONE_BY_ONE {
+            self.files.push(file);
+        } else {
+            self.files.clear();
         }
         Ok(())
+    }
+
+    /// Whether everything will be synced anyhow, so that threads may write what else comes.
+    fn are_many(&self) -> bool {
+        self.count >= FILES_SYNCED_ONE_BY_ONE && self.writers.are_there()
+    }
+
+    fn queue(&mut self, name: &str, bytes: Vec<u8>) {
+        self.writers.write(name, bytes);
+        self.count += 1;
+        self.files.clear();
     }
 
     /// Syncs the content of every file written or staged, then gives the staged ones their names,
@@ -98,8 +125,9 @@ impl Installer {
         let staged = std::mem::take(&mut self.staged);
         let files = std::mem::take(&mut self.files);
         if std::mem::take(&mut self.count) > FILES_SYNCED_ONE_BY_ONE {
+            self.writers.wait()?;
             self.disk.sync_everything()?;
-            files.iter().for_each(|file| file.complete());
+            self.writers.release();
         } else {
             files.iter().try_for_each(|file| file.sync())?;
         }

@@ -52,6 +52,7 @@ mod waiting;
 mod wal;
 pub mod witness;
 mod witnessed;
+mod writers;
 
 pub use batch::{Batch, Part};
 pub use checkpoint::{Checkpoint, SignedCheckpoint};

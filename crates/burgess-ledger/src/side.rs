@@ -63,13 +63,19 @@ impl SideFile {
 
     /// Begins the next file in the same memory.
     pub(crate) fn clear(&mut self) {
-        self.bytes.truncate(HEAD.len());
+        self.bytes.clear();
+        self.bytes.extend_from_slice(HEAD);
         self.sources.clear();
         self.streams.clear();
     }
 
     pub(crate) fn bytes(&self) -> &[u8] {
         &self.bytes
+    }
+
+    /// For who takes them; then the file has to be cleared.
+    pub(crate) fn bytes_mut(&mut self) -> &mut Vec<u8> {
+        &mut self.bytes
     }
 
     /// Adds the next entry.

@@ -20,9 +20,8 @@ pub const LEAF_BYTES_MAX: usize = 65_535;
 /// Bytes that two numbers of 64 bits take at most, in decimal.
 const NUMBERS_BYTES_MAX: usize = 40;
 
-/// Bytes of a usual leaf and of a usual context, and some more.
+/// Bytes of a usual leaf, and some more.
 const LEAF_BYTES_USUAL: usize = 768;
-const CONTEXT_BYTES_USUAL: usize = 256;
 
 /// The personal fields, in the fixed order in which they are committed to.
 pub const PERSONAL_FIELDS: [&str; 5] = [
@@ -33,14 +32,17 @@ pub const PERSONAL_FIELDS: [&str; 5] = [
     "user_agent",
 ];
 
-/// A leaf that lacks its two numbers.
-#[derive(Clone, PartialEq, Eq)]
+/// A leaf that lacks its two numbers. It can be written over, so that many take the memory of one.
+#[derive(Clone, Default)]
 pub struct Leaf {
     /// The leaf as if both numbers had no digits.
     bytes: Vec<u8>,
     sequence_at: usize,
     source_seq_at: usize,
-    context: Option<Vec<u8>>,
+    /// The canonical JSON of `request_context`; empty where there is none.
+    context: Vec<u8>,
+    /// What commitments are made of.
+    scratch: Vec<u8>,
 }
 
 /// The event cannot become a leaf.
@@ -66,7 +68,36 @@ impl Leaf {
 
     /// The canonical JSON of `request_context`, which was made on the way. Personal.
     pub fn context(&self) -> Option<&[u8]> {
-        self.context.as_deref()
+        (!self.context.is_empty()).then_some(&self.context)
+    }
+
+    /// As [`leaf`], in place of what it was.
+    ///
+    /// # Errors
+    /// As [`leaf`]; then it is good for nothing but to be written again.
+    pub fn write(&mut self, event: &Event, source: &str, seed: [u8; 32]) -> Result<(), LeafError> {
+        self.bytes.clear();
+        self.bytes.reserve(LEAF_BYTES_USUAL);
+        self.context.clear();
+        if let Some(members) = &event.request_context {
+            canonical::object(&mut self.context, members)?;
+        }
+        let context = event.request_context.is_some();
+        let personal = Personal::of(event, context.then_some(&self.context));
+        let personal = personal.root(&Digest::from_bytes(seed), &mut self.scratch);
+        let mut writer = Writer(&mut self.bytes);
+        before_sequence(&mut writer, event, personal)?;
+        self.sequence_at = writer.number(r#","sequence":"#);
+        writer.text(r#","source":"#, source);
+        self.source_seq_at = writer.number(r#","source_seq":"#);
+        writer.display(r#","timestamp":""#, event.timestamp)?;
+        writer.text(r#"","version":"#, &event.version);
+        writer.0.push(b'}');
+        let length = self.bytes.len() + NUMBERS_BYTES_MAX;
+        if length > LEAF_BYTES_MAX {
+            return Err(LeafError::TooLarge(length));
+        }
+        Ok(())
     }
 
     /// The whole bytes, with both numbers in place.
@@ -87,39 +118,18 @@ impl Leaf {
 /// Makes the leaf of `event` as `source` hands it over. `seed` belongs to this leaf alone and
 /// cannot be guessed: the salts of the commitments come from it.
 pub fn leaf(event: &Event, source: &str, seed: [u8; 32]) -> Result<Leaf, LeafError> {
-    let context = match &event.request_context {
-        Some(members) => {
-            let mut json = Vec::with_capacity(CONTEXT_BYTES_USUAL);
-            canonical::object(&mut json, members)?;
-            Some(json)
-        }
-        None => None,
-    };
-    let personal = Personal::of(event, context.as_deref());
-    let mut writer = Writer(Vec::with_capacity(LEAF_BYTES_USUAL));
-    before_sequence(&mut writer, event, personal.root(&Digest::from_bytes(seed)))?;
-    let sequence_at = writer.number(r#","sequence":"#);
-    writer.text(r#","source":"#, source);
-    let source_seq_at = writer.number(r#","source_seq":"#);
-    writer.display(r#","timestamp":""#, event.timestamp)?;
-    writer.text(r#"","version":"#, &event.version);
-    writer.0.push(b'}');
-    let leaf = Leaf {
-        bytes: writer.0,
-        sequence_at,
-        source_seq_at,
-        context,
-    };
-    let length = leaf.bytes.len() + NUMBERS_BYTES_MAX;
-    if length > LEAF_BYTES_MAX {
-        return Err(LeafError::TooLarge(length));
-    }
+    let mut leaf = Leaf::default();
+    leaf.write(event, source, seed)?;
     Ok(leaf)
 }
 
 /// The fields that stand in the leaf in the open, sorted by name, which for these names is the
 /// order of RFC 8785, as far as `sequence`.
-fn before_sequence(writer: &mut Writer, event: &Event, personal: Digest) -> Result<(), LeafError> {
+fn before_sequence(
+    writer: &mut Writer<'_>,
+    event: &Event,
+    personal: Digest,
+) -> Result<(), LeafError> {
     writer.word(r#"{"action_type":"#, event.action_type.as_str());
     writer.text(r#","actor_role":"#, &event.actor_role);
     writer.word(r#","app_id":"#, event.app_id.as_str());
@@ -163,9 +173,9 @@ pub(super) fn canonical<T: Serialize + ?Sized>(value: &T) -> Result<String, Leaf
 
 /// Writes the members of one object in the order in which they are handed in. What stands before a
 /// value is one literal, so that it is copied at once.
-struct Writer(Vec<u8>);
+struct Writer<'a>(&'a mut Vec<u8>);
 
-impl Writer {
+impl Writer<'_> {
     fn raw(&mut self, before: &str, value: &[u8]) {
         self.0.extend_from_slice(before.as_bytes());
         self.0.extend_from_slice(value);
@@ -173,7 +183,7 @@ impl Writer {
 
     fn text(&mut self, before: &str, value: &str) {
         self.0.extend_from_slice(before.as_bytes());
-        canonical::string(&mut self.0, value);
+        canonical::string(self.0, value);
     }
 
     /// A word of a closed list or an id: neither has a character that would have to be escaped.

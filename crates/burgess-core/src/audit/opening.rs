@@ -139,7 +139,7 @@ impl Opening {
             resource_id: &self.resource_id,
             user_agent: self.user_agent.as_deref(),
         };
-        Ok(personal.root(&self.seed))
+        Ok(personal.root(&self.seed, &mut Vec::new()))
     }
 
     /// Opens the fields that `may_see` lets through and keeps the others closed.
@@ -197,8 +197,8 @@ impl<'a> Personal<'a> {
         }
     }
 
-    /// The commitment to all of them, with salts from `seed`.
-    pub(super) fn root(&self, seed: &Digest) -> Digest {
+    /// The commitment to all of them, with salts from `seed`; `scratch` is memory for the way.
+    pub(super) fn root(&self, seed: &Digest, scratch: &mut Vec<u8>) -> Digest {
         let values = [
             Some(Canonical::Text(self.actor_id)),
             self.ip_address.map(Canonical::Text),
@@ -206,22 +206,22 @@ impl<'a> Personal<'a> {
             Some(Canonical::Text(self.resource_id)),
             self.user_agent.map(Canonical::Text),
         ];
-        let mut all = Vec::with_capacity(ROOT_HEAD.len() + PERSONAL_FIELDS.len() * 32);
-        all.extend_from_slice(ROOT_HEAD);
-        let mut one = Vec::with_capacity(512);
-        for ((name, salt), value) in PERSONAL_FIELDS.into_iter().zip(salts(seed)).zip(values) {
-            one.clear();
-            one.extend_from_slice(salt.as_bytes());
-            one.extend_from_slice(name.as_bytes());
-            one.push(0);
+        let mut commitments = [seed.to_owned(); PERSONAL_FIELDS.len()];
+        let fields = PERSONAL_FIELDS.into_iter().zip(salts(seed)).zip(values);
+        for (commitment, ((name, salt), value)) in commitments.iter_mut().zip(fields) {
+            scratch.clear();
+            scratch.extend_from_slice(salt.as_bytes());
+            scratch.extend_from_slice(name.as_bytes());
+            scratch.push(0);
             match value {
-                Some(Canonical::Text(text)) => json::string(&mut one, text),
-                Some(Canonical::Json(json)) => one.extend_from_slice(json),
-                None => one.extend_from_slice(b"null"),
+                Some(Canonical::Text(text)) => json::string(scratch, text),
+                Some(Canonical::Json(json)) => scratch.extend_from_slice(json),
+                None => scratch.extend_from_slice(b"null"),
             }
-            all.extend_from_slice(Digest::of_buffer(&mut one).as_bytes());
+            *commitment = Digest::of_buffer(scratch);
         }
-        Digest::of(&all)
+        let [one, two, three, four, five] = commitments.each_ref().map(|it| &it.as_bytes()[..]);
+        Digest::of_parts(&[ROOT_HEAD, one, two, three, four, five])
     }
 }
 
