@@ -6,6 +6,7 @@
 //! Not here: who may see what, and keys; the vault has them.
 
 use std::sync::Arc;
+use std::thread;
 
 use burgess_core::app::Environment;
 use burgess_core::audit::{self, DecisionRecord, Event, Opening, Outcome, Place};
@@ -24,6 +25,9 @@ use crate::sealing::{ActorValues, EntryNonce, Pair, SealError, Sealed, SubjectCi
 const NONCE_HEAD: &[u8] = b"entry nonces/3\n";
 /// Bytes of a usual leaf and its side value; a batch makes room for so many at once.
 const ENTRY_BYTES_USUAL: usize = 896;
+/// Entries after which a thread offers its core to others: a scheduler may let it have the core for
+/// milliseconds, while what the ledger wrote before waits for that very core to reach the disk.
+const ENTRIES_AT_ONCE: usize = 64;
 /// Bytes of the usual names of an event's two subjects.
 const SUBJECTS_BYTES_USUAL: usize = 96;
 /// What stands for a personal value that is closed.
@@ -294,7 +298,10 @@ fn sealed_batch(
     let (mut leaf, mut side) = (audit::Leaf::default(), Vec::new());
     let mut nonces = Nonces::of_call(random);
     let (pairs, _) = ciphers.as_chunks::<2>();
-    for ((event, source_seq), [actor, resource]) in events.iter().zip(pairs) {
+    for (at, ((event, source_seq), [actor, resource])) in events.iter().zip(pairs).enumerate() {
+        if at % ENTRIES_AT_ONCE == ENTRIES_AT_ONCE - 1 {
+            thread::yield_now();
+        }
         let pair = Pair { actor, resource };
         let nonce = nonces.next();
         let seed = pair.seed(event.event_id.as_str(), &nonce);

@@ -161,7 +161,7 @@ pub(crate) fn sustained(way: &Way, pool: &[Sample]) -> Outcome<f64> {
 }
 
 /// Ours: key, events that one thread hands in at once, threads that do so.
-const OURS: [(&str, usize, usize); 2] = [("ours_1024", 1_024, 6), ("ours_64", 64, 6)];
+const OURS: [(&str, usize, usize); 2] = [("ours_1024", 1_024, 4), ("ours_64", 64, 6)];
 
 /// Key, ours, the peer. The goals for groups of 64 have keys of their own.
 const RATIOS: [(&str, &str, &str); 6] = [

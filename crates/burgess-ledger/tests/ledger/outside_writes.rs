@@ -101,7 +101,19 @@ fn answer(opened: &Result<Ledger, OpenError>, receipts: &[Receipt], case: &str) 
 // R8 R124
 #[test]
 fn each_outside_write_that_fails_or_fails_but_persists_loses_nothing() {
-    let rehearsal = Simulator::default();
+    let (text, count) = each_outside_write(0);
+    golden("outside-writes.tsv", &text);
+    counted("outside_writes", count);
+}
+
+#[test]
+fn files_that_several_threads_write_fail_in_the_same_way() {
+    golden("outside-writes.tsv", &each_outside_write(2).0);
+}
+
+/// What becomes of each write, with so many threads that write files; and how many there were.
+fn each_outside_write(writers: usize) -> (String, u64) {
+    let rehearsal = Simulator::default().with_writers(writers);
     drop(scenario(&rehearsal, &mut Vec::new()));
     let mut table: BTreeMap<String, [BTreeSet<&str>; 2]> = BTreeMap::new();
     let mut count = 0;
@@ -112,7 +124,8 @@ fn each_outside_write_that_fails_or_fails_but_persists_loses_nothing() {
     for (what, nth) in each {
         for persisted in [false, true] {
             let case = format!("{what} {nth}, persisted {persisted}");
-            let (disk, mut receipts) = (Simulator::default(), Vec::new());
+            let disk = Simulator::default().with_writers(writers);
+            let mut receipts = Vec::new();
             disk.fail(what, nth, persisted);
             let opened = scenario(&disk, &mut receipts);
             let answer = answer(&opened, &receipts, &case);
@@ -134,8 +147,7 @@ fn each_outside_write_that_fails_or_fails_but_persists_loses_nothing() {
     for (what, [failed, persisted]) in &table {
         text.push_str(&format!("{what}\t{}\t{}\n", said(failed), said(persisted)));
     }
-    golden("outside-writes.tsv", &text);
-    counted("outside_writes", count);
+    (text, count)
 }
 
 // R8

@@ -81,6 +81,8 @@ struct Late {
 #[derive(Clone, Default)]
 pub struct Simulator {
     state: Arc<Mutex<State>>,
+    /// Threads that write files at the same time.
+    writers: usize,
 }
 
 fn parent(name: &str) -> &str {
@@ -268,6 +270,11 @@ impl Simulator {
         simulator
     }
 
+    /// The same disk, written by so many threads.
+    pub fn with_writers(self, writers: usize) -> Self {
+        Self { writers, ..self }
+    }
+
     /// A second disk with what this one shows now.
     pub fn copy(&self) -> Self {
         let state = self.lock();
@@ -279,6 +286,7 @@ impl Simulator {
         };
         Self {
             state: Arc::new(Mutex::new(copy)),
+            writers: self.writers,
         }
     }
 
@@ -403,6 +411,7 @@ impl Simulator {
         };
         Self {
             state: Arc::new(Mutex::new(after)),
+            writers: self.writers,
         }
     }
 }

@@ -64,6 +64,10 @@ impl DiskFile for Handle {
 }
 
 impl Disk for Simulator {
+    fn writers(&self) -> usize {
+        self.writers
+    }
+
     fn read(&self, name: &str) -> io::Result<Vec<u8>> {
         let state = self.lock();
         state.powered()?;
