@@ -27,7 +27,12 @@ use crate::waiting::Shared;
 use crate::wal::Segments;
 use std::io;
 use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
+
+/// Entries after which the publisher offers its core to others: a scheduler may let it have the core
+/// for milliseconds, while the sequencer waits for that very core.
+const ENTRIES_AT_ONCE: u64 = 64;
 
 pub(crate) struct Publisher {
     signer: NoteSigner,
@@ -141,6 +146,9 @@ impl Publisher {
                 self.edge
                     .push((group, entry), counters, self.published, installer)?;
                 self.counters.count_entry(entry, group.stored_bytes(entry));
+                if self.edge.size.is_multiple_of(ENTRIES_AT_ONCE) {
+                    thread::yield_now();
+                }
             }
         }
         Ok(())

@@ -5,6 +5,7 @@
 //! durable can take.
 
 use std::fs::File;
+use std::num::NonZeroU64;
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 use std::sync::Mutex;
@@ -22,7 +23,7 @@ use crate::peer::Outcome;
 use crate::report::Report;
 
 /// Threads that hand in what is due.
-const THREADS: usize = 4;
+const THREADS: usize = 3;
 /// Events that one thread hands in at once at most.
 const CLAIM_MAX: u64 = 1_024;
 const BLOCK: usize = 4_096;
@@ -141,6 +142,8 @@ fn hand_in(
     claimed: &AtomicU64,
     waits: &Waits,
 ) -> Outcome<()> {
+    // An event that falls due while we sleep must not wait for the system's leisure on top.
+    rustix::thread::set_current_timer_slack(NonZeroU64::new(1))?;
     let mut samples = pool.iter().cycle();
     let (mut acknowledged, mut due_first) = (Vec::new(), Vec::new());
     while watch.elapsed() < time {
@@ -149,7 +152,7 @@ fn hand_in(
             (from < due).then(|| due.min(from + CLAIM_MAX))
         });
         let Ok(from) = claim else {
-            thread::sleep(Duration::from_micros(20));
+            thread::sleep(Duration::from_micros(50));
             continue;
         };
         let count = due.min(from + CLAIM_MAX) - from;
