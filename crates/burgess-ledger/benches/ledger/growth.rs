@@ -15,7 +15,7 @@ use burgess_ledger::{Ledger, Options, verify};
 
 use crate::Plan;
 use crate::clock::{Watch, figure, median, say};
-use crate::events;
+use crate::events::{self, Sample};
 use crate::ours::{self, ORIGIN, Ours, Way, signer};
 use crate::outlets;
 use crate::peer::Outcome;
@@ -36,19 +36,13 @@ const THREADS: usize = 3;
 /// nanoseconds, and at the end the most memory that it had.
 pub(crate) fn grow(folder: &Path, entries: u64) -> Outcome<()> {
     let pool = events::pool()?;
-    let ours = |way| Ours {
-        way,
-        pool: &pool,
-        group: GROUP,
-        threads: THREADS,
-    };
     // What a process needs once, however long its log is, is spent on another log.
     let warming = Way::open(&folder.with_extension("warming"))?;
-    ours(&warming).run(|| warming.ledger.size() < WARMING)?;
+    callers(&warming, &pool).run(|| warming.ledger.size() < WARMING)?;
     warming.ledger.publish_blocking()?;
     drop(warming);
     let way = Way::open(folder)?;
-    let ours = ours(&way);
+    let ours = callers(&way, &pool);
     let start = cpu_nanos(&way)?;
     for mark in marks(entries) {
         ours.run(|| way.ledger.size() < mark)?;
@@ -61,6 +55,15 @@ pub(crate) fn grow(folder: &Path, entries: u64) -> Outcome<()> {
     way.ledger.publish_blocking()?;
     say(&format!("rss_kb {}", peak_kb()?));
     Ok(())
+}
+
+fn callers<'a>(way: &'a Way, pool: &'a [Sample]) -> Ours<'a> {
+    Ours {
+        way,
+        pool,
+        group: GROUP,
+        threads: THREADS,
+    }
 }
 
 /// A few near 10,000, and then in steps.
