@@ -4,6 +4,7 @@
 
 use std::path::Path;
 use std::process::Command;
+use std::thread;
 
 use serde_json::{Map, Value, json};
 
@@ -62,13 +63,34 @@ pub(crate) fn run(
     }
     let programs = workspace.target.join("fuzz").join(host).join("release");
     let share = share(targets.len());
+    let at_once = thread::available_parallelism().map_or(1, usize::from);
     while in_time() {
-        let next = targets
+        let mut behind: Vec<&String> = targets
             .iter()
             .filter(|target| progress.number(&key(target)) < share)
-            .min_by_key(|target| progress.number(&key(target)));
-        let Some(target) = next else { break };
-        slice(workspace, &programs.join(target), target, progress)?;
+            .collect();
+        behind.sort_by_key(|target| progress.number(&key(target)));
+        behind.truncate(at_once);
+        if behind.is_empty() {
+            break;
+        }
+        let heard: Vec<_> = thread::scope(|scope| {
+            let running: Vec<_> = behind
+                .iter()
+                .map(|target| {
+                    let program = programs.join(target);
+                    scope.spawn(move || slice(workspace, &program, target))
+                })
+                .collect();
+            running
+                .into_iter()
+                .map(thread::ScopedJoinHandle::join)
+                .collect()
+        });
+        for (target, heard) in behind.into_iter().zip(heard) {
+            let heard = heard.map_err(|_| format!("fuzz {target}: its thread ended"))?;
+            note(target, heard?, progress)?;
+        }
     }
     Ok(())
 }
@@ -77,13 +99,9 @@ fn share(targets: usize) -> u64 {
     SECONDS.div_ceil(u64::try_from(targets).unwrap_or(1).max(1))
 }
 
-/// New inputs grow a corpus under `target`; the kept one is read and never written.
-fn slice(
-    workspace: &Workspace,
-    program: &Path,
-    target: &str,
-    progress: &mut Progress,
-) -> Result<(), String> {
+/// Runs one target for a while; answers what it said, and whether it ended well. New inputs grow a
+/// corpus under `target`; the kept one is read and never written.
+fn slice(workspace: &Workspace, program: &Path, target: &str) -> Result<(String, bool), String> {
     let soak = workspace.target.join("soak");
     let (corpus, found) = (soak.join("corpus").join(target), soak.join("found"));
     for folder in [&corpus, &found] {
@@ -101,7 +119,14 @@ fn slice(
         .args(["-print_final_stats=1", "-max_len=8192", "-verbosity=0"])
         .arg(corpus)
         .arg(workspace.root.join("fuzz/corpus").join(target));
-    let (said, ended_well) = spoken(&mut command)?;
+    spoken(&mut command)
+}
+
+fn note(
+    target: &str,
+    (said, ended_well): (String, bool),
+    progress: &mut Progress,
+) -> Result<(), String> {
     progress.add(&key(target), processor_seconds(&said).max(1))?;
     progress.add(&format!("fuzz runs {target}"), runs(&said))?;
     if !ended_well {

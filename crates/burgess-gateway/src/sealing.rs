@@ -366,6 +366,23 @@ fn take(bytes: &mut &[u8], length: usize) -> Option<String> {
     String::from_utf8(text.to_vec()).ok()
 }
 
+/// What must hold of a side value of any bytes: nobody's key opens it, and what is left of it after
+/// both subjects are forgotten is read back and holds nothing more to forget.
+#[cfg(any(test, fuzzing))]
+pub fn check(bytes: &[u8]) {
+    let Some(read) = Sealed::read(bytes) else {
+        return;
+    };
+    if let Ok(cipher) = SubjectCipher::new(read.actor, &[1; 32]) {
+        assert_eq!(read.open_actor("evt_1", &cipher), None);
+        assert_eq!(read.open_resource("evt_1", &cipher), None);
+    }
+    if let Some(left) = read.without(|_| true) {
+        let again = Sealed::read(&left);
+        assert!(again.is_some_and(|again| again.without(|_| true).is_none()));
+    }
+}
+
 #[cfg(test)]
 #[path = "sealing/tests.rs"]
 mod tests;
