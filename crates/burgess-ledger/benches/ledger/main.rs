@@ -19,10 +19,12 @@ mod peer;
 mod plot;
 mod postgres;
 mod report;
+mod rest;
 mod sqlite;
 mod vault;
 
 use std::path::Path;
+use std::time::Duration;
 
 use clock::say;
 use ours::Way;
@@ -85,6 +87,10 @@ fn main() -> Outcome<()> {
         if plan.quick { "quick" } else { "full" },
         folder.path().display()
     ));
+    rest::wait(
+        folder.path(),
+        Duration::from_secs(if plan.quick { 70 } else { 420 }),
+    )?;
     let mut report = Report::default();
     // First, and nothing is deleted before the end: for half a minute after many files were deleted
     // ext4 looks for inodes that were not used lately, and making a file costs it a hundred times

@@ -44,19 +44,20 @@ const TABLES: &str = "
         RETURN coalesce(last, 0) + 1;
     END $$;";
 
-/// A running server. Dropping it ends it.
+/// A running server. Dropping it ends it; its files go with the bench's folder, at the end.
 pub(crate) struct Cluster {
     server: Child,
-    folder: tempfile::TempDir,
+    folder: PathBuf,
 }
 
 impl Cluster {
     /// Starts one, with its data in `folder`.
     pub(crate) fn start(folder: &Path) -> Outcome<Self> {
         let programs = programs().ok_or("PostgreSQL is not installed (apt install postgresql)")?;
-        let folder = tempfile::tempdir_in(folder)?;
-        let user = owner(folder.path())?;
-        let data = folder.path().join("data");
+        let folder = folder.join("postgres");
+        fs::create_dir(&folder)?;
+        let user = owner(&folder)?;
+        let data = folder.join("data");
         let made = run_as(user, &programs.join("initdb"))
             .args([
                 "--no-locale",
@@ -66,7 +67,7 @@ impl Cluster {
                 "-D",
             ])
             .arg(&data)
-            .current_dir(folder.path())
+            .current_dir(&folder)
             .output()?;
         if !made.status.success() {
             return Err(format!("initdb: {}", String::from_utf8_lossy(&made.stderr)).into());
@@ -77,11 +78,8 @@ impl Cluster {
             .args(["-c", "listen_addresses=", "-c", "shared_buffers=512MB"])
             .args(["-c", "fsync=on", "-c", "synchronous_commit=on"])
             .arg("-c")
-            .arg(format!(
-                "unix_socket_directories={}",
-                folder.path().display()
-            ))
-            .current_dir(folder.path())
+            .arg(format!("unix_socket_directories={}", folder.display()))
+            .current_dir(&folder)
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()?;
@@ -93,9 +91,7 @@ impl Cluster {
     fn client(&self) -> Outcome<Client> {
         let watch = Watch::start();
         let mut how = postgres::Config::new();
-        how.host_path(self.folder.path())
-            .user("bench")
-            .dbname("postgres");
+        how.host_path(&self.folder).user("bench").dbname("postgres");
         loop {
             match how.connect(NoTls) {
                 Ok(client) => return Ok(client),
