@@ -23,7 +23,7 @@ use crate::peer::Outcome;
 use crate::report::Report;
 
 /// Threads that hand in what is due.
-const THREADS: usize = 3;
+const THREADS: usize = 6;
 /// Events that one thread hands in at once at most.
 const CLAIM_MAX: u64 = 1_024;
 const BLOCK: usize = 4_096;
@@ -152,7 +152,7 @@ fn hand_in(
             (from < due).then(|| due.min(from + CLAIM_MAX))
         });
         let Ok(from) = claim else {
-            thread::sleep(Duration::from_micros(50));
+            thread::sleep(Duration::from_micros(20));
             continue;
         };
         let count = due.min(from + CLAIM_MAX) - from;
