@@ -30,6 +30,9 @@ pub struct Hold {
     pub id: String,
     /// What it covers.
     pub covers: Covers,
+    /// What else stands for the subject: somebody who acts is also acted upon, under another alias.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub also: Vec<Digest>,
     /// Why, as the number of a case; no names.
     pub reason: String,
     /// Who placed it.
@@ -41,6 +44,15 @@ pub struct Hold {
 }
 
 impl Hold {
+    /// The aliases of the subject that it covers.
+    pub fn aliases(&self) -> impl Iterator<Item = &Digest> {
+        let first = match &self.covers {
+            Covers::Subject(alias) => Some(alias),
+            _ => None,
+        };
+        first.into_iter().chain(&self.also)
+    }
+
     /// The state that events name: `placed` or `released`.
     pub const fn state(&self) -> &'static str {
         if self.released.is_some() {

@@ -153,6 +153,7 @@ pub async fn open(
         drafts: crate::web::Drafts::default(),
         draining: Mutex::new(()),
         archiving: Mutex::new(()),
+        holding: Mutex::new(()),
         projecting: Mutex::new(()),
         projected: Notify::new(),
     });

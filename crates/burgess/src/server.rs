@@ -84,6 +84,8 @@ pub struct Server {
     pub draining: Mutex<()>,
     /// One archivist at a time.
     pub archiving: Mutex<()>,
+    /// Taken from looking for legal holds until what they do not cover is gone, and to place one.
+    pub holding: Mutex<()>,
     /// One projector at a time.
     pub projecting: Mutex<()>,
     /// Told when events were projected: wakes open trail pages.

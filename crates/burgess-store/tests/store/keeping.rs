@@ -30,6 +30,7 @@ fn hold(id: &str, covers: Covers) -> Hold {
     Hold {
         id: id.to_owned(),
         covers,
+        also: Vec::new(),
         reason: "case 7".to_owned(),
         placed_by: "ana@example.com".to_owned(),
         placed_at: NOW,

@@ -82,7 +82,7 @@ pub async fn pass(server: &Server) -> Result<Pass, Problem> {
         count(&mut pass.scheduled, schedule(server, &app).await, id);
         count(&mut pass.retired, retire_due(server, &app).await, id);
     }
-    super::erase::resume(server).await?;
+    super::retention::tell("an erasure", super::erase::resume(server).await);
     super::retention::pass(server).await?;
     Ok(pass)
 }

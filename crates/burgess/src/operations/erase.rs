@@ -59,7 +59,8 @@ impl Subject {
         }
         match text.split_once(':') {
             Some(("", _) | (_, "")) => Err(wrong()),
-            Some(("actor", id)) => Ok(Self::Actor(id.to_owned())),
+            // A person is one subject, whether they act or are acted upon.
+            Some(("actor" | "person", id)) => Ok(Self::Actor(id.to_owned())),
             Some((kind, id)) => Ok(Self::Resource(kind.to_owned(), id.to_owned())),
             None => Ok(Self::Actor(text.to_owned())),
         }
@@ -82,8 +83,8 @@ impl Subject {
             .collect()
     }
 
-    /// The names under which the store keeps keys and erasures.
-    fn fingerprints(&self, server: &Server) -> Vec<Digest> {
+    /// The names under which the store keeps keys and erasures; the first stands for the subject.
+    pub fn fingerprints(&self, server: &Server) -> Vec<Digest> {
         let aliases = self.aliases(server);
         aliases.iter().map(Alias::fingerprint).collect()
     }
@@ -186,7 +187,7 @@ async fn look(server: &Server, subject: &Subject) -> Result<Preview, Problem> {
             preview.apps.extend(found.apps);
         }
     }
-    let holds = hold::in_force(server, |covers| covered(covers, &aliases, &preview)).await?;
+    let holds = hold::in_force(server, |hold| covered(hold, &aliases, &preview)).await?;
     preview.held_by = holds.iter().map(reason_words).collect();
     Ok(preview)
 }
@@ -200,11 +201,11 @@ fn reason_words(hold: &Hold) -> String {
     )
 }
 
-fn covered(covers: &Covers, aliases: &[Digest], found: &Preview) -> bool {
-    match covers {
+fn covered(hold: &Hold, aliases: &[Digest], found: &Preview) -> bool {
+    match &hold.covers {
         Covers::App(app) => found.apps.contains(app.as_str()),
         Covers::Shard(shard) => found.entries.contains_key(shard),
-        Covers::Subject(alias) => aliases.contains(alias),
+        Covers::Subject(_) => hold.aliases().any(|alias| aliases.contains(alias)),
     }
 }
 
@@ -257,6 +258,8 @@ pub(crate) async fn destroy_keys(
     let reason = reason_of(reason)?;
     refuse_names(subject, &reason)?;
     refuse_active(server, subject).await?;
+    // A hold that is placed from here on has to wait until the keys are gone or the answer is no.
+    let _holds_stand = server.holding.lock().await;
     let found = look(server, subject).await?;
     let open = active(server, subject).await?;
     let two_persons = server.config.erasure_by_two;
@@ -427,9 +430,10 @@ async fn sweep(
             entries += done.await.map_err(|e| Problem::internal(&e))??;
         }
     }
+    // A damaged archive must not keep the index from forgetting.
+    crate::jobs::project::forget(server, indexed).await?;
     let theirs = move |sealed: &[u8]| without(sealed, &[alias]).is_some();
     crate::jobs::archive::blank(server, theirs).await?;
-    crate::jobs::project::forget(server, indexed).await?;
     server.store.note_swept(alias).await.map_err(internal)?;
     Ok(entries)
 }
@@ -441,16 +445,18 @@ pub async fn resume(server: &Server) -> Result<(), Problem> {
         .unswept()
         .await
         .map_err(|e| Problem::internal(&e))?;
+    let mut first = Ok(());
     for alias in left {
-        sweep(server, alias, &[]).await?;
+        let swept = sweep(server, alias, &[]).await;
+        first = first.and(swept.map(drop)); // one that fails does not stop the others
     }
-    Ok(())
+    first
 }
 
 /// Whether a shard holds values of that subject.
-pub async fn is_in(shard: &Shard, alias: Digest) -> Result<bool, Problem> {
+pub async fn is_in(shard: &Shard, aliases: Vec<Digest>) -> Result<bool, Problem> {
     let shard = shard.clone();
-    let found = tokio::task::spawn_blocking(move || find(&shard, &[alias])).await;
+    let found = tokio::task::spawn_blocking(move || find(&shard, &aliases)).await;
     Ok(found.map_err(|e| Problem::internal(&e))??.entries > 0)
 }
 

@@ -57,6 +57,10 @@ pub async fn place(
     let whole = Organisation { revision: 0 };
     let permit = permit::<PlaceHold>(server, &caller.principal(), &whole, &NoContext, now)?;
     let covers = covers(server, target).await?;
+    let also = match target {
+        Target::Subject(subject) => subject.fingerprints(server).split_off(1),
+        _ => Vec::new(),
+    };
     let uuid = server.ambient.uuid().map_err(|e| Problem::internal(&e))?;
     let hold = Hold {
         id: format!(
@@ -64,12 +68,15 @@ pub async fn place(
             Digest::of(&uuid.to_be_bytes()).to_string().split_at(16).0
         ),
         covers,
+        also,
         reason,
         placed_by: caller.email().as_str().to_owned(),
         placed_at: now,
         released: None,
     };
     let id = hold.id.clone();
+    // Whoever takes something away has looked for holds, and is through before this one counts.
+    let _nothing_goes = server.holding.lock().await;
     commit(server, caller, Versioned::new(hold), None, &permit, now).await?;
     Ok(id)
 }
@@ -126,7 +133,7 @@ pub async fn list(server: &Server, caller: &Caller) -> Result<Vec<Hold>, Problem
 /// Holds in force that `covers` says yes to.
 pub async fn in_force(
     server: &Server,
-    covers: impl Fn(&Covers) -> bool,
+    covers: impl Fn(&Hold) -> bool,
 ) -> Result<Vec<Hold>, Problem> {
     let all = server
         .store
@@ -134,7 +141,7 @@ pub async fn in_force(
         .await
         .map_err(|e| Problem::internal(&e))?;
     let all = all.into_iter().map(|it| it.record);
-    Ok(all.filter(|hold| covers(&hold.covers)).collect())
+    Ok(all.filter(|hold| covers(hold)).collect())
 }
 
 /// What a hold covers, in words.

@@ -328,6 +328,55 @@ async fn a_legal_hold_stops_an_erasure_by_name_and_only_audit_may_place_or_relea
 
 // R206
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_hold_on_a_person_also_covers_what_others_did_to_them_by_whatever_name_they_are_given() {
+    let world = World::new().await;
+    let server = &world.server;
+    let ana = world.person(ANA).await;
+    let about = event::about(&server.ambient, None, server.now().unwrap())
+        .unwrap()
+        .by_job("robot")
+        .did(ActionType::Update, "person", CANARY)
+        .done();
+    server.record(about).await.unwrap();
+    let target = Target::parse("subject", CANARY).unwrap();
+    let id = hold::place(server, &ana, &target, "case 1").await.unwrap();
+    for name in [
+        CANARY.to_owned(),
+        format!("actor:{CANARY}"),
+        format!("person:{CANARY}"),
+    ] {
+        let problem = refused(erase::erase(server, &ana, &subject(&name), "case 42").await);
+        assert!(
+            problem.unmet.iter().any(|unmet| unmet.reason.contains(&id)),
+            "{name}"
+        );
+    }
+    let hold = hold::list(server, &ana).await.unwrap().remove(0);
+    let main = server.shards.named("main").unwrap();
+    let covered = erase::is_in(&main, hold.aliases().copied().collect()).await;
+    assert!(
+        covered.unwrap(),
+        "a shard with events about the person alone is held too"
+    );
+}
+
+// R206
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_hold_is_not_acknowledged_while_something_is_being_taken_away() {
+    let world = World::new().await;
+    let ana = world.person(ANA).await;
+    let target = Target::parse("shard", "main").unwrap();
+    let going = world.server.holding.lock().await;
+    let mut placed = std::pin::pin!(hold::place(&world.server, &ana, &target, "case 1"));
+    let early = tokio::time::timeout(std::time::Duration::from_millis(200), &mut placed).await;
+    assert!(early.is_err());
+    assert!(hold::list(&world.server, &ana).await.unwrap().is_empty());
+    drop(going);
+    placed.await.unwrap();
+}
+
+// R206
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn where_two_people_are_wanted_one_asks_and_another_erases() {
     let world = World::open(false, |config| config.erasure_by_two = true).await;
     let server = &world.server;

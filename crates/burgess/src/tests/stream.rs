@@ -98,7 +98,9 @@ fn entries(heard: &Heard) -> BTreeMap<u64, String> {
 /// The sizes of the checkpoints whose roots are those of the entries that arrived.
 fn proved(heard: &Heard, key: &NoteVerifier) -> Vec<u64> {
     use base64::Engine as _;
-    let hashes: Vec<[u8; 32]> = entries(heard)
+    // As of one moment: more arrives meanwhile.
+    let heard = Arc::new(Mutex::new(heard.lock().unwrap().clone()));
+    let hashes: Vec<[u8; 32]> = entries(&heard)
         .values()
         .map(|hash| {
             *burgess_core::digest::Digest::parse(hash)
@@ -227,6 +229,25 @@ async fn what_is_recorded_later_follows_and_checkpoints_prove_the_stream() {
     *cut.lock().unwrap() = kept;
     let found = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| proved(&cut, &key)));
     assert!(found.is_err(), "the root is another one");
+    job.abort();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_receiver_gets_what_is_left_of_a_trail_of_which_a_shard_was_pruned() {
+    let world = World::new().await;
+    let shards = Arc::clone(&world.server.shards);
+    let pruned = tokio::task::spawn_blocking(move || {
+        let sealed = shards.turn("main").unwrap();
+        sealed
+            .ledger
+            .prune(sealed.ledger.size(), "a policy")
+            .unwrap();
+    });
+    pruned.await.unwrap();
+    world.in_sandbox("planner").await;
+    let (address, heard) = receiver(None, usize::MAX).await;
+    let job = start(&world, &config(&address, None, false));
+    complete(&world, &heard).await;
     job.abort();
 }
 

@@ -215,7 +215,8 @@ impl<W: AsyncWrite + Unpin> Stream<'_, W> {
     /// receiver has all that is published.
     async fn shard(&mut self, ledger: &Ledger) -> Result<bool, SyslogError> {
         let published = ledger.checkpoint();
-        let next = self.sent.next(ledger.origin());
+        // What was pruned cannot be sent any more; the event that says so is sent in its turn.
+        let next = self.sent.next(ledger.origin()).max(ledger.minimum_index());
         let end = published.checkpoint.size.min(next.saturating_add(BATCH));
         if next < end {
             self.entries(ledger, next..end).await?;

@@ -4,6 +4,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rustix::net::sockopt::set_tcp_user_timeout;
 use rustls_pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite};
 use tokio::net::{TcpSocket, TcpStream};
@@ -15,6 +16,9 @@ use crate::outlets::Syslog;
 const SEND_BUFFER_BYTES: u32 = 256 * 1024;
 /// More than ever waits there: what has this much sent after it was taken by the receiver's kernel.
 pub(super) const IN_FLIGHT_BYTES_MAX: u64 = 1 << 20;
+/// After this long without a word that it was taken, the kernel gives a connection up; less than
+/// [`super::Pace::settled`].
+const UNTAKEN_MILLIS_MAX: u32 = 4_000;
 /// How long a connection may take to come about.
 const CONNECT_TIME_MAX: Duration = Duration::from_secs(10);
 
@@ -54,7 +58,11 @@ async fn reach(address: &str) -> io::Result<TcpStream> {
         };
         socket.set_send_buffer_size(SEND_BUFFER_BYTES)?;
         match socket.connect(address).await {
-            Ok(tcp) => return Ok(tcp),
+            Ok(tcp) => {
+                // A receiver that takes nothing is noticed before anything counts as taken.
+                set_tcp_user_timeout(&tcp, UNTAKEN_MILLIS_MAX)?;
+                return Ok(tcp);
+            }
             Err(cause) => failed = cause,
         }
     }
