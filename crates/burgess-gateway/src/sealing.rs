@@ -28,8 +28,8 @@ const ACTOR: u8 = b'a';
 const RESOURCE: u8 = b'r';
 const TAG_BYTES: usize = 16;
 
-/// 96 random bits of one entry alone. They keep apart two entries that were handed in under one
-/// event id.
+/// A number of 96 bits of one entry alone: random for a call, and counted on within it. It keeps apart
+/// two entries that were handed in under one event id.
 pub type EntryNonce = [u8; NONCE_LEN];
 
 /// Stands for a subject: only who has the vault's key can tell of whom it is.

@@ -87,8 +87,9 @@ impl Installer {
         self.make_folders(folder_of(name))?;
         self.note_folder(name);
         let staging = staging_name(self.staged.len());
-        self.staged.push(name.to_owned());
-        self.fill(&staging, bytes)
+        self.fill(&staging, bytes)?;
+        self.staged.push(name.to_owned()); // only now: what is cut short takes nobody's place
+        Ok(())
     }
 
     fn fill(&mut self, name: &str, bytes: &[u8]) -> io::Result<()> {
@@ -164,5 +165,32 @@ impl Installer {
         self.note_folder(folder);
         self.made_folders.insert(folder.to_owned());
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::disk::Directory;
+    use std::fs;
+
+    #[test]
+    fn a_file_that_could_not_be_staged_takes_nobodys_place_with_the_next_install() {
+        let folder = tempfile::tempdir().unwrap();
+        let disk = Arc::new(Directory::take(folder.path()).unwrap());
+        let mut installer = Installer::new(disk).unwrap();
+        installer.write("one", b"as it was").unwrap();
+        installer.install().unwrap();
+        let staging = folder.path().join(staging_name(0));
+        fs::create_dir(&staging).unwrap(); // where no file can be made
+        assert!(installer.stage("one", b"cut short").is_err());
+        fs::remove_dir(&staging).unwrap();
+        installer.stage("other", b"whole").unwrap();
+        installer.install().unwrap();
+        let read = |name: &str| fs::read(folder.path().join(name)).unwrap();
+        assert_eq!(
+            (read("one"), read("other")),
+            (b"as it was".to_vec(), b"whole".to_vec())
+        );
     }
 }

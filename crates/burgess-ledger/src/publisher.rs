@@ -86,6 +86,7 @@ impl Publisher {
             if let Err(cause) = self.turn(work.groups, work.publish, shared, segments) {
                 shared.fail("publication", &cause);
                 step = 0;
+                continue; // who ordered a rewrite sees that no answer comes
             }
             for order in rewrites {
                 let done = self.rewrite_sides(&order.values);

@@ -1,7 +1,8 @@
 //! Threads that write whole files while the publisher goes on: making and filling files is most of
 //! what a checkpoint costs, and none of them has to wait for another.
 //!
-//! Nothing is durable and no failure is known before [`Writers::wait`] answers.
+//! Nothing need be written and no failure is known before [`Writers::wait`] answers; to make it durable
+//! is somebody else's part.
 
 use crate::disk::{Disk, DiskFile};
 use std::collections::VecDeque;
@@ -15,6 +16,8 @@ const QUEUED_MAX: usize = 8;
 /// Files that each thread keeps open while they are written out. Then their memory can be had for
 /// the next ones: to find memory that was not in use costs more than writing.
 const OPEN_MAX: usize = 32;
+/// Memory of a file that is kept for the next one, at most; usual bundles take a fraction of it.
+const SPARE_BYTES_MAX: usize = 1 << 20;
 /// Files from this size on are written out at once, so that a checkpoint does not come with one
 /// large burst of writes. Of smaller ones there is little, and each costs a request of its own.
 const WRITTEN_OUT_BYTES: usize = 16 << 10;
@@ -126,7 +129,9 @@ impl State {
         if let Err(cause) = result {
             inner.failure.get_or_insert(cause);
         }
-        inner.spare.extend(memory);
+        inner
+            .spare
+            .extend(memory.filter(|it| it.capacity() <= SPARE_BYTES_MAX));
         if inner.pending == 0 {
             self.progress.notify_all();
         }
