@@ -180,10 +180,15 @@ impl Shared {
     /// A group that is done with and whose memory suits one of so many bytes.
     pub(crate) fn used_group(&self, bytes: usize) -> Option<Group> {
         let mut inner = self.lock();
-        let at = inner.used.iter().rposition(|group| group.suits(bytes))?;
-        let group = inner.used.swap_remove(at);
+        let at = inner.used.iter().rposition(|group| group.suits(bytes));
+        // Where none suits, one makes room for the memory that is taken instead.
+        let group = match at {
+            Some(at) => inner.used.swap_remove(at),
+            None => inner.used.pop()?,
+        };
         inner.used_bytes -= group.memory_bytes();
-        Some(group)
+        drop(inner);
+        at.map(|_| group)
     }
 
     pub(crate) fn filled_up(&self, full: bool) {
@@ -231,7 +236,7 @@ impl Shared {
 
     /// Waits until there is an entry that is not published, or an order; `None` at the end.
     fn wait_for_entries<'a>(
-        &self,
+        &'a self,
         mut inner: MutexGuard<'a, Inner>,
     ) -> Option<MutexGuard<'a, Inner>> {
         loop {
@@ -245,9 +250,16 @@ impl Shared {
             if inner.ended {
                 return None;
             }
+            if !inner.used.is_empty() {
+                // A log at rest takes little memory. It is freed after the lock is.
+                let used = std::mem::take(&mut inner.used);
+                inner.used_bytes = 0;
+                drop(inner);
+                drop(used);
+                inner = self.lock();
+                continue;
+            }
             inner.idle = true;
-            inner.used_bytes = 0;
-            inner.used = Vec::new(); // a log at rest takes little memory
             inner = self
                 .work
                 .wait(inner)

@@ -46,6 +46,8 @@ struct State {
 struct Inner {
     pending: usize,
     failure: Option<io::Error>,
+    /// A thread has ended in the middle of its work.
+    ended: bool,
     /// Memory of files that were written.
     spare: Vec<Vec<u8>>,
 }
@@ -95,8 +97,7 @@ impl Writers {
         self.next = (self.next + 1) % self.jobs.len().max(1);
         let job = Job::File(name.to_owned(), bytes);
         if !self.send(self.next, job) {
-            let cause = io::Error::other("the thread that writes files has ended");
-            self.state.finish(Err(cause), None);
+            self.state.finish(Err(ended()), None);
         }
     }
 
@@ -115,6 +116,9 @@ impl Writers {
     pub(crate) fn wait(&self) -> io::Result<()> {
         let mut inner = self.state.lock();
         while inner.pending > 0 {
+            if inner.ended {
+                return Err(ended());
+            }
             let woken = self.state.progress.wait(inner);
             inner = woken.unwrap_or_else(PoisonError::into_inner);
         }
@@ -147,6 +151,10 @@ impl Drop for Writers {
     }
 }
 
+fn ended() -> io::Error {
+    io::Error::other("a thread that writes files has ended unexpectedly")
+}
+
 /// The files that a thread has open.
 #[derive(Default)]
 struct Open(VecDeque<Box<dyn DiskFile>>);
@@ -164,7 +172,20 @@ impl Open {
     }
 }
 
+/// A thread that ends in the middle of its work would otherwise be waited for without end.
+struct Working<'a>(&'a State);
+
+impl Drop for Working<'_> {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            self.0.lock().ended = true;
+            self.0.progress.notify_all();
+        }
+    }
+}
+
 fn run(disk: &dyn Disk, jobs: &Receiver<Job>, state: &State) {
+    let _working = Working(state);
     let mut open = Open::default();
     while let Ok(job) = jobs.recv() {
         let Job::File(name, bytes) = job else {
@@ -188,4 +209,29 @@ pub(crate) fn write(disk: &dyn Disk, name: &str, bytes: &[u8]) -> io::Result<Box
         thread::yield_now();
     }
     Ok(file)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::disk::Directory;
+
+    #[test]
+    fn a_thread_that_panics_is_an_error_and_nobody_waits_for_it_without_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let disk: Arc<dyn Disk> = Arc::new(Directory::take(folder.path()).unwrap());
+        let mut writers = Writers::start(&disk, 1).unwrap();
+        writers.write("one", b"some".to_vec());
+        writers.wait().unwrap();
+        assert_eq!(disk.read("one").unwrap(), b"some");
+
+        let state = writers.state.clone();
+        state.lock().pending += 1;
+        let dying = thread::spawn(move || {
+            let _working = Working(&state);
+            panic!("as a disk of somebody else might");
+        });
+        assert!(dying.join().is_err());
+        assert!(writers.wait().is_err());
+    }
 }

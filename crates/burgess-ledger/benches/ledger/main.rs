@@ -1,6 +1,6 @@
 //! How fast the ledger is, as ratios to what else could be done on the same machine in one run.
 //!
-//! `cargo bench -p burgess-ledger` takes about a quarter of an hour, with `-- --quick` less than
+//! `cargo bench -p burgess-ledger` takes six minutes after some rest, with `-- --quick` less than
 //! three minutes. The last line printed is one JSON object; docs/performance/ledger.md says what
 //! its figures mean. Absolute figures are worth nothing here: disks are shared and throttled, so
 //! all peers are measured in turns, slice by slice.

@@ -254,12 +254,12 @@ pub(crate) async fn destroy_keys(
     subject: &Subject,
     reason: &str,
 ) -> Result<Option<Vec<Digest>>, Problem> {
+    // A hold that is placed from here on has to wait until the keys are gone or the answer is no.
+    let _holds_stand = server.holding.lock().await;
     let now = server.now()?;
     let reason = reason_of(reason)?;
     refuse_names(subject, &reason)?;
     refuse_active(server, subject).await?;
-    // A hold that is placed from here on has to wait until the keys are gone or the answer is no.
-    let _holds_stand = server.holding.lock().await;
     let found = look(server, subject).await?;
     let open = active(server, subject).await?;
     let two_persons = server.config.erasure_by_two;

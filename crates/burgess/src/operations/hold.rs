@@ -52,13 +52,18 @@ pub async fn place(
     target: &Target,
     reason: &str,
 ) -> Result<String, Problem> {
+    // Whoever takes something away has looked for holds, and is through before this one counts.
+    let _nothing_goes = server.holding.lock().await;
     let now = server.now()?;
     let reason = reason_of(reason)?;
     let whole = Organisation { revision: 0 };
     let permit = permit::<PlaceHold>(server, &caller.principal(), &whole, &NoContext, now)?;
     let covers = covers(server, target).await?;
     let also = match target {
-        Target::Subject(subject) => subject.fingerprints(server).split_off(1),
+        Target::Subject(subject) => {
+            let all = subject.fingerprints(server).into_iter();
+            all.skip(1).collect()
+        }
         _ => Vec::new(),
     };
     let uuid = server.ambient.uuid().map_err(|e| Problem::internal(&e))?;
@@ -75,8 +80,6 @@ pub async fn place(
         released: None,
     };
     let id = hold.id.clone();
-    // Whoever takes something away has looked for holds, and is through before this one counts.
-    let _nothing_goes = server.holding.lock().await;
     commit(server, caller, Versioned::new(hold), None, &permit, now).await?;
     Ok(id)
 }
