@@ -1,8 +1,9 @@
-//! The two marks that a shard's folder may carry: that it is sealed, and that its beginning is
-//! pruned. Each is one small file that is either absent or whole, and durable once written.
+//! The marks that a shard's folder may carry: that it is sealed, that its beginning is pruned, and
+//! that its write-ahead segments hold what was taken away. Each is one small file that is either
+//! absent or whole, and durable once written.
 //!
-//! Both are the operator's word about the folder; neither is bound by the log. A verifier reports
-//! them, it does not trust them.
+//! The first two are the operator's word about the folder; neither is bound by the log. A verifier
+//! reports them, it does not trust them. The third is a note to whoever opens the folder next.
 
 use crate::disk::Disk;
 use std::io;
@@ -11,6 +12,8 @@ use std::io;
 pub(crate) const SEALED: &str = "sealed";
 /// What was pruned, and under which policy.
 pub const PRUNED: &str = "pruned";
+/// There is something in write-ahead segments that must not be there any more.
+pub(crate) const CLEARING: &str = "clearing";
 const HEAD: &str = "burgess.pruned/1";
 /// Bytes of a policy's name at most: a digest with its prefix, with room for a name.
 const POLICY_BYTES_MAX: usize = 256;

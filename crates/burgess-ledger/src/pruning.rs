@@ -88,6 +88,7 @@ impl Ledger {
         if !marks::policy_is_usable(policy) {
             return Err(PruneError::Policy(policy.to_owned()));
         }
+        let _turn = self.core.folder_turn();
         let before = self.minimum_index();
         if minimum_index <= before {
             return Ok(Freed {
@@ -100,6 +101,9 @@ impl Ledger {
             policy: policy.to_owned(),
         };
         let failed = |file| move |cause| PruneError::Io { file, cause };
+        if !self.is_sealed() {
+            self.mark_segments()?;
+        }
         // The commit point: from here on the entries count as gone.
         marks::put(&*self.core.disk, PRUNED, &mark.encode()).map_err(failed(PRUNED))?;
         self.core.minimum.fetch_max(minimum_index, Ordering::AcqRel);

@@ -8,6 +8,7 @@ use crate::checkpoint::{Checkpoint, SignedCheckpoint};
 use crate::disk::Disk;
 use crate::group::Group;
 use crate::locks::{LockError, Row};
+use crate::marks::{self, CLEARING};
 use crate::note::{NoteSigner, NoteVerifier};
 use crate::publisher::Publisher;
 use crate::reserve;
@@ -17,7 +18,7 @@ use crate::state::{self, Counters};
 use crate::tile::{TileError, node};
 use crate::tree::{Hash, empty_root, range_root};
 use crate::waiting::Shared;
-use crate::wal::{self, Wal};
+use crate::wal::{self, Replayed, Wal};
 use std::io;
 use std::sync::Arc;
 
@@ -188,11 +189,14 @@ pub(crate) fn recover(
     }
     refuse_rollback(&**disk, &signed, &verifier)?;
     let mut names = publisher.counters().names().clone();
-    let (groups, mut segments) =
-        wal::recover(&**disk, size, &mut names).map_err(|what| OpenError::Damaged {
-            file: "wal".to_owned(),
-            what: what.to_string(),
-        })?;
+    let Replayed {
+        groups,
+        mut segments,
+        again,
+    } = wal::recover(&**disk, size, &mut names).map_err(|what| OpenError::Damaged {
+        file: "wal".to_owned(),
+        what: what.to_string(),
+    })?;
     let durable = groups.last().map_or(size, Group::end);
     let standing = match locked {
         Some(locked) => standing::compare(locked, &signed, durable, options.recovery, |older| {
@@ -204,8 +208,11 @@ pub(crate) fn recover(
     // write it again. First of all, for the row survives the power whatever becomes of the folder.
     publisher.save(&signed).map_err(io_error(state::FILE))?;
     if let Some(newest) = groups.last().filter(|_| options.lock_table.is_some()) {
-        let again = wal::write_again(&**disk, newest, &segments).map_err(io_error("wal"))?;
-        segments.push(again);
+        let written = wal::write_again(&**disk, newest, &segments).map_err(io_error("wal"))?;
+        segments.push(written);
+        // Openings that fail one after the other leave one copy, not one each.
+        wal::forget(&**disk, &again).map_err(io_error("wal"))?;
+        segments.retain(|number| !again.contains(number));
     }
     if standing == Standing::Behind {
         publisher.lock(&signed)?;
@@ -224,6 +231,13 @@ pub(crate) fn recover(
         shared.now_published(signed);
     }
     // From here on old segments may be written over: nothing but what is published was in them.
+    if marks::get(&**disk, CLEARING)
+        .map_err(io_error(CLEARING))?
+        .is_some()
+    {
+        wal::clear_all(&**disk, &segments).map_err(io_error("wal"))?;
+        disk.remove(CLEARING).map_err(io_error(CLEARING))?;
+    }
     let wal = Wal::start(
         disk.clone(),
         options.segment_bytes,

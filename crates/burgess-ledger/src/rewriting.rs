@@ -2,10 +2,12 @@
 //! segments that held them are written over with zeros.
 //!
 //! Side values are not bound by the log, so nothing here touches a proof. Everything can be run
-//! again: after a crash the caller hands the same order over once more.
+//! again: after a crash the caller hands over what it still finds in side files; the segments were
+//! marked before the first file was replaced, and are cleared when the ledger is opened.
 
 use crate::edge::Edge;
 use crate::install::Installer;
+use crate::marks::{self, CLEARING};
 use crate::names::Names;
 use crate::sequencer::AppendError;
 use crate::shard::Ledger;
@@ -41,18 +43,18 @@ impl Ledger {
     /// # Errors
     /// [`AppendError`]; hand the same values over again then.
     pub fn replace_sides(&self, values: SideValues) -> Result<u64, AppendError> {
+        let _turn = self.core.folder_turn();
         let minimum = self.minimum_index();
         let values: SideValues = values.into_iter().filter(|(n, _)| *n >= minimum).collect();
         if values.is_empty() {
             return Ok(0);
         }
         if self.is_sealed() {
-            let core = &self.core;
-            let _turn = core.sealed_writer();
-            let mut installer = Installer::new(core.disk.clone()).map_err(failed)?;
+            let mut installer = Installer::new(self.core.disk.clone()).map_err(failed)?;
             return rewrite(&mut installer, &values, None).map_err(failed);
         }
         self.publish_blocking()?;
+        self.mark_segments()?;
         let (answer, done) = oneshot::channel();
         let values = Arc::new(values);
         self.core.shared.rewrite(Rewrite { values, answer });
@@ -61,6 +63,12 @@ impl Ledger {
             .map_err(failed)?;
         self.clear_segments()?;
         Ok(replaced)
+    }
+
+    /// Notes that segments hold what must go, before it goes from the files: whatever happens
+    /// from here on, opening the ledger clears them.
+    pub(crate) fn mark_segments(&self) -> Result<(), AppendError> {
+        marks::put(&*self.core.disk, CLEARING, b"").map_err(failed)
     }
 
     /// Writes zeros over everything in write-ahead segments that is published by now.
@@ -75,7 +83,8 @@ impl Ledger {
                 .map_err(|_| self.last_error().unwrap_or(AppendError::Closed))?
                 .map_err(failed)?;
             if !remain {
-                return Ok(());
+                // Not made durable: to clear once more is no harm.
+                return self.core.disk.remove(CLEARING).map_err(failed);
             }
             rotate = false;
         }

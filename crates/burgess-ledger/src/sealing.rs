@@ -9,7 +9,7 @@ use crate::checkpoint::{Checkpoint, SignedCheckpoint};
 use crate::disk::{Directory, Disk};
 use crate::install::Installer;
 use crate::leaf::{Draft, Piece};
-use crate::marks::{self, SEALED};
+use crate::marks::{self, CLEARING, SEALED};
 use crate::note::{NoteSigner, NoteVerifier};
 use crate::pruning;
 use crate::recovery::{OpenError, io_error};
@@ -234,5 +234,6 @@ fn forget_segments(disk: &dyn Disk) -> io::Result<()> {
     }
     disk.remove("wal")?;
     disk.remove("tmp")?;
+    disk.remove(CLEARING)?;
     disk.sync_folder("")
 }

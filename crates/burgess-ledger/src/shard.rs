@@ -96,7 +96,7 @@ pub(crate) struct Core {
     pub(crate) minimum: AtomicU64,
     sealed: AtomicBool,
     /// One at a time writes to the folder of a sealed shard.
-    sealed_turn: Mutex<()>,
+    folder_turn: Mutex<()>,
 }
 
 impl Ledger {
@@ -195,7 +195,7 @@ impl Ledger {
             witnessed: Witnessed::default(),
             minimum: AtomicU64::new(minimum),
             sealed: AtomicBool::new(false),
-            sealed_turn: Mutex::new(()),
+            folder_turn: Mutex::new(()),
         });
         core.spawn("ledger-sequencer", move || sequencer.run(receiver))?;
         core.spawn("ledger-publisher", move || {
@@ -228,7 +228,7 @@ impl Ledger {
                 witnessed: Witnessed::default(),
                 minimum: AtomicU64::new(minimum),
                 sealed: AtomicBool::new(true),
-                sealed_turn: Mutex::new(()),
+                folder_turn: Mutex::new(()),
             }),
         }
     }
@@ -466,8 +466,9 @@ impl Core {
         self.sealed.store(true, Ordering::Release);
     }
 
-    pub(crate) fn sealed_writer(&self) -> MutexGuard<'_, ()> {
-        self.sealed_turn
+    /// Who replaces side values or prunes holds it: a file that goes must not be written anew.
+    pub(crate) fn folder_turn(&self) -> MutexGuard<'_, ()> {
+        self.folder_turn
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
     }

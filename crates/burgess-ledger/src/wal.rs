@@ -56,32 +56,38 @@ fn aligned(offset: usize) -> usize {
     offset.next_multiple_of(BLOCK)
 }
 
-/// Entries from `size` on, in order, as far as the segments hold them, and the numbers of the
-/// segments that are there. New names are numbered in `names`.
-pub(crate) fn recover(
-    disk: &dyn Disk,
-    size: u64,
-    names: &mut Names,
-) -> Result<(Vec<Group>, Vec<u64>), WalError> {
+/// What the segments of an earlier run hold.
+pub(crate) struct Replayed {
+    /// Entries beyond the published checkpoint, in order.
+    pub(crate) groups: Vec<Group>,
+    /// The numbers of the segments that are there, in order.
+    pub(crate) segments: Vec<u64>,
+    /// Those of them in which an earlier opening wrote the newest group again.
+    pub(crate) again: Vec<u64>,
+}
+
+/// Entries from `size` on, as far as the segments hold them. New names are numbered in `names`.
+pub(crate) fn recover(disk: &dyn Disk, size: u64, names: &mut Names) -> Result<Replayed, WalError> {
     let io = |file: String| move |cause| WalError::Io { file, cause };
-    let mut numbers: Vec<u64> = disk
+    let mut segments: Vec<u64> = disk
         .list(FOLDER)
         .map_err(io(FOLDER.to_owned()))?
         .iter()
         .filter_map(|name| name.parse().ok())
         .collect();
-    numbers.sort_unstable();
-    let mut groups: Vec<Group> = Vec::new();
+    segments.sort_unstable();
+    let (mut groups, mut again): (Vec<Group>, _) = (Vec::new(), Vec::new());
     let mut expected = size;
-    for &number in &numbers {
+    for &number in &segments {
         let file = segment_name(number);
         let bytes = disk.read(&file).map_err(io(file.clone()))?;
-        for (offset, framed) in groups_of(&file, number, &bytes)? {
+        for (offset, framed) in groups_of(&file, number, &bytes, size)? {
             if framed.end() <= size {
                 continue; // a published checkpoint covers it
             }
             if groups.last().is_some_and(|newest| framed.repeats(newest)) {
-                continue; // an earlier opening wrote it again
+                again.push(number);
+                continue;
             }
             if framed.first.max(size) != expected {
                 return Err(WalError::Gap {
@@ -95,9 +101,14 @@ pub(crate) fn recover(
             };
             expected = group.end();
             groups.push(group);
+            again.clear();
         }
     }
-    Ok((groups, numbers))
+    Ok(Replayed {
+        groups,
+        segments,
+        again,
+    })
 }
 
 /// Writes the newest group that was read once more, durably, into a segment of its own. Answers that
@@ -115,16 +126,31 @@ pub(crate) fn write_again(disk: &dyn Disk, newest: &Group, numbers: &[u64]) -> i
     Ok(number)
 }
 
+/// Removes segments whose groups stand in others too, from the disk's blocks as well.
+pub(crate) fn forget(disk: &dyn Disk, numbers: &[u64]) -> io::Result<()> {
+    clear_all(disk, numbers)?;
+    let mut names = numbers.iter().map(|number| segment_name(*number));
+    names.try_for_each(|name| disk.remove(&name))
+}
+
+/// Writes zeros over the segments of an earlier run, all of whose entries are published.
+pub(crate) fn clear_all(disk: &dyn Disk, numbers: &[u64]) -> io::Result<()> {
+    let mut names = numbers.iter().map(|number| segment_name(*number));
+    names.try_for_each(|name| clear(disk, &name))
+}
+
 /// The number of the next segment; `numbers` are those that are there, in order.
 fn number_after(numbers: &[u64]) -> u64 {
     numbers.last().map_or(1, |last| last + 1)
 }
 
-/// The groups of one segment up to its torn or unused end, each with its offset.
+/// The groups of one segment up to its torn or unused end, each with its offset. What a published
+/// checkpoint of `size` entries covers may be gone: a segment that was being cleared looks so.
 fn groups_of<'a>(
     file: &str,
     number: u64,
     bytes: &'a [u8],
+    size: u64,
 ) -> Result<Vec<(usize, Framed<'a>)>, WalError> {
     let (mut offset, mut groups) = (0, Vec::new());
     while let Some(framed) = bytes
@@ -137,7 +163,8 @@ fn groups_of<'a>(
     }
     let mut later = offset + BLOCK;
     while let Some(rest) = bytes.get(later..).filter(|rest| !rest.is_empty()) {
-        if let Some(framed) = Framed::at(number, rest) {
+        let framed = Framed::at(number, rest).filter(|framed| framed.end() > size);
+        if let Some(framed) = framed {
             return Err(WalError::Damaged {
                 file: file.to_owned(),
                 offset,
@@ -352,7 +379,7 @@ pub(crate) fn clear(disk: &dyn Disk, name: &str) -> io::Result<()> {
 /// What must hold of a segment of any bytes: what is read of it lies in it, in order.
 #[cfg(any(test, fuzzing))]
 pub(crate) fn check(number: u64, bytes: &[u8]) {
-    let Ok(groups) = groups_of("segment", number, bytes) else {
+    let Ok(groups) = groups_of("segment", number, bytes, 0) else {
         return;
     };
     let mut end = 0;

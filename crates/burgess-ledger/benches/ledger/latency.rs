@@ -9,7 +9,7 @@ use std::num::NonZeroU64;
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -26,6 +26,8 @@ use crate::report::Report;
 const THREADS: usize = 6;
 /// Events that one thread hands in at once at most.
 const CLAIM_MAX: u64 = 1_024;
+/// Between two looks at the clock.
+const PAUSE: Duration = Duration::from_micros(20);
 const BLOCK: usize = 4_096;
 const FILE_BYTES: u64 = 16 << 20;
 
@@ -114,7 +116,7 @@ impl Raw {
 
 fn open_loop(way: &Way, pool: &[Sample], rate: f64, time: Duration) -> Outcome<Waits> {
     let waits = Waits::default();
-    let (claimed, ended) = (AtomicU64::new(0), AtomicBool::new(false));
+    let (claimed, ended) = (Mutex::new(0), AtomicBool::new(false));
     let watch = Watch::start();
     thread::scope(|scope| -> Outcome<()> {
         let (claimed, waits, ended) = (&claimed, &waits, &ended);
@@ -139,23 +141,14 @@ fn hand_in(
     rate: f64,
     time: Duration,
     watch: Watch,
-    claimed: &AtomicU64,
+    claimed: &Mutex<u64>,
     waits: &Waits,
 ) -> Outcome<()> {
     // An event that falls due while we sleep must not wait for the system's leisure on top.
     rustix::thread::set_current_timer_slack(NonZeroU64::new(1))?;
     let mut samples = pool.iter().cycle();
     let (mut acknowledged, mut due_first) = (Vec::new(), Vec::new());
-    while watch.elapsed() < time {
-        let due = due_by(watch.elapsed(), rate);
-        let claim = claimed.fetch_update(Ordering::AcqRel, Ordering::Acquire, |from| {
-            (from < due).then(|| due.min(from + CLAIM_MAX))
-        });
-        let Ok(from) = claim else {
-            thread::sleep(Duration::from_micros(20));
-            continue;
-        };
-        let count = due.min(from + CLAIM_MAX) - from;
+    while let Some((from, count)) = claim(claimed, rate, time, watch)? {
         let events: Vec<(&Event, Option<u64>)> = samples
             .by_ref()
             .take(usize::try_from(count)?)
@@ -170,6 +163,27 @@ fn hand_in(
     locked(&waits.acknowledged)?.append(&mut acknowledged);
     locked(&waits.due)?.append(&mut due_first);
     Ok(())
+}
+
+/// Waits until something is due, and claims it: the first one's number and how many there are. One
+/// thread looks at the clock at a time, for looking takes from the cores that are measured.
+fn claim(
+    claimed: &Mutex<u64>,
+    rate: f64,
+    time: Duration,
+    watch: Watch,
+) -> Outcome<Option<(u64, u64)>> {
+    let mut claimed = locked(claimed)?;
+    while watch.elapsed() < time {
+        let due = due_by(watch.elapsed(), rate);
+        if due > *claimed {
+            let (from, count) = (*claimed, CLAIM_MAX.min(due - *claimed));
+            *claimed += count;
+            return Ok(Some((from, count)));
+        }
+        thread::sleep(PAUSE);
+    }
+    Ok(None)
 }
 
 /// Events that have fallen due in `time`.

@@ -142,3 +142,19 @@ fn what_openings_write_again_does_not_pile_up() {
     let segments = disk.list("wal").unwrap();
     assert!(segments.len() <= 4, "{segments:?}");
 }
+
+// R8
+#[test]
+fn openings_that_fail_one_after_the_other_leave_one_copy_of_the_newest_group() {
+    let disk = Simulator::default();
+    ended(&disk, Row::Kept, Unsynced::TheProcessDied);
+    let mut segments = Vec::new();
+    for _ in 0..4 {
+        disk.fail("rename checkpoint", 1, false);
+        open(&disk, Row::Kept).unwrap_err();
+        disk.restart();
+        segments.push(disk.list("wal").unwrap().len());
+    }
+    assert_eq!(segments, [segments[0]; 4]);
+    assert_eq!(open(&disk, Row::Kept).unwrap().size(), PUBLISHED + 2);
+}
