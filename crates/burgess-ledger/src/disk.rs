@@ -6,11 +6,12 @@
 //! whatever was not synced.
 
 use crate::recovery::OpenError;
-use rustix::fs::{Advice, FlockOperation, fadvise, flock, syncfs};
+use rustix::fs::{Advice, FlockOperation, OFlags, fadvise, flock, syncfs};
 use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::unix::fs::FileExt as _;
+use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 /// An open file of a [`Disk`].
 pub trait DiskFile: Send {
@@ -66,6 +67,21 @@ pub trait Disk: Send + Sync + 'static {
     /// # Errors
     /// `NotFound` where there is none.
     fn open(&self, name: &str) -> io::Result<Box<dyn DiskFile>>;
+    /// As [`Disk::create`], for a file that is written in whole blocks, again and again, and read
+    /// when a log is opened alone: its bytes need not be kept in memory.
+    ///
+    /// # Errors
+    /// The storage's answer.
+    fn create_in_blocks(&self, name: &str) -> io::Result<Box<dyn DiskFile>> {
+        self.create(name)
+    }
+    /// As [`Disk::open`], for such a file.
+    ///
+    /// # Errors
+    /// `NotFound` where there is none.
+    fn open_in_blocks(&self, name: &str) -> io::Result<Box<dyn DiskFile>> {
+        self.open(name)
+    }
     /// Renames, replacing what is there.
     ///
     /// # Errors
@@ -165,6 +181,69 @@ impl DiskFile for File {
     }
 }
 
+/// Pages of memory, and a multiple of the blocks of common disks.
+const BLOCK_BYTES: usize = 4_096;
+
+/// A file that is written past the page cache, where the file system can: to find memory that was
+/// not in use costs a machine more than to write, and nobody reads these bytes again soon.
+struct Blocks {
+    direct: File,
+    /// For what cannot go past the cache.
+    plain: File,
+    /// Memory that begins somewhere before a page.
+    memory: Mutex<Vec<u8>>,
+}
+
+impl Blocks {
+    fn open(path: &Path, options: &mut OpenOptions) -> io::Result<Box<dyn DiskFile>> {
+        let plain = options.write(true).open(path)?;
+        let direct = i32::try_from(OFlags::DIRECT.bits()).map_err(io::Error::other)?;
+        let direct = File::options().write(true).custom_flags(direct).open(path);
+        let Ok(direct) = direct else {
+            return Ok(Box::new(plain)); // a file system without that
+        };
+        let memory = Mutex::default();
+        Ok(Box::new(Self {
+            direct,
+            plain,
+            memory,
+        }))
+    }
+
+    /// Writes whole blocks out of memory that begins with a page.
+    fn write_blocks(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
+        if memory.len() < bytes.len() + BLOCK_BYTES {
+            memory.resize(bytes.len() + BLOCK_BYTES, 0);
+        }
+        let page = memory.as_ptr().align_offset(BLOCK_BYTES);
+        let rest = memory.get_mut(page..).unwrap_or_default();
+        let Some(place) = rest.get_mut(..bytes.len()) else {
+            return Err(io::ErrorKind::InvalidInput.into());
+        };
+        place.copy_from_slice(bytes);
+        self.direct.write_all_at(place, offset)
+    }
+}
+
+impl DiskFile for Blocks {
+    fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        let block = u64::try_from(BLOCK_BYTES).map_err(io::Error::other)?;
+        if offset.is_multiple_of(block) && bytes.len().is_multiple_of(BLOCK_BYTES) {
+            match self.write_blocks(offset, bytes) {
+                // The file system wants other blocks; nothing was written.
+                Err(cause) if cause.kind() == io::ErrorKind::InvalidInput => {}
+                other => return other,
+            }
+        }
+        self.plain.write_all_at(bytes, offset)
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        self.direct.sync_data()
+    }
+}
+
 impl Disk for Directory {
     fn writers(&self) -> usize {
         2
@@ -197,6 +276,17 @@ impl Disk for Directory {
         Ok(Box::new(
             OpenOptions::new().write(true).open(self.path(name))?,
         ))
+    }
+
+    fn create_in_blocks(&self, name: &str) -> io::Result<Box<dyn DiskFile>> {
+        Blocks::open(
+            &self.path(name),
+            File::options().create(true).truncate(true),
+        )
+    }
+
+    fn open_in_blocks(&self, name: &str) -> io::Result<Box<dyn DiskFile>> {
+        Blocks::open(&self.path(name), &mut File::options())
     }
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
@@ -244,4 +334,40 @@ pub(crate) fn fill_with_zeros(file: &dyn DiskFile, bytes: usize) -> io::Result<(
         at += piece.len();
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_in_blocks_is_read_back_wherever_it_begins_and_ends() {
+        let folder = tempfile::tempdir().unwrap();
+        let disk = Directory::take(folder.path()).unwrap();
+        let mut expected = vec![0; 5 * BLOCK_BYTES];
+        let file = disk.create_in_blocks("file").unwrap();
+        file.write_at(0, &expected).unwrap();
+        let parts = [
+            (0, BLOCK_BYTES),
+            (BLOCK_BYTES, 3 * BLOCK_BYTES),
+            (7, 2 * BLOCK_BYTES),
+            (2 * BLOCK_BYTES, 9),
+            (BLOCK_BYTES - 1, 2),
+            (4 * BLOCK_BYTES, BLOCK_BYTES),
+        ];
+        for (byte, (at, length)) in (1..).zip(parts) {
+            let bytes = vec![byte; length];
+            file.write_at(u64::try_from(at).unwrap(), &bytes).unwrap();
+            expected[at..at + length].copy_from_slice(&bytes);
+            file.sync().unwrap();
+            assert_eq!(disk.read("file").unwrap(), expected, "part {byte}");
+        }
+        drop(file);
+        let file = disk.open_in_blocks("file").unwrap();
+        file.write_at(0, &vec![9; BLOCK_BYTES]).unwrap();
+        expected[..BLOCK_BYTES].fill(9);
+        assert_eq!(disk.read("file").unwrap(), expected);
+        let missing = disk.open_in_blocks("nothing").map(drop).unwrap_err();
+        assert_eq!(missing.kind(), io::ErrorKind::NotFound);
+    }
 }

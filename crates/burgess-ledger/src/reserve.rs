@@ -41,7 +41,7 @@ pub(crate) fn hold(disk: &dyn Disk, bytes: usize) -> io::Result<()> {
 }
 
 fn take(disk: &dyn Disk, bytes: usize) -> io::Result<()> {
-    let file = disk.create(FILE)?;
+    let file = disk.create_in_blocks(FILE)?;
     fill_with_zeros(&*file, bytes)?;
     file.sync()?;
     disk.sync_folder("")

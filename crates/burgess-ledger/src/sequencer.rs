@@ -16,6 +16,7 @@ use crate::tree::{Hash, leaf_hash};
 use crate::waiting::Shared;
 use crate::wal::Wal;
 use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SendError, Sender};
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 
 /// Why an entry was not acknowledged. Only after [`AppendError::NotWritable`] and
@@ -135,6 +136,40 @@ impl Answer {
     }
 }
 
+/// A group that is durable, or failed to be, and who waits for it.
+pub(crate) struct Due {
+    group: Arc<Group>,
+    outcome: Result<(), AppendError>,
+    waiting: Vec<Waiting>,
+}
+
+/// A batch: where its entries are, whom to tell, and its room in the queue.
+struct Waiting {
+    places: Result<Vec<Place>, AppendError>,
+    answer: oneshot::Sender<Result<Answer, AppendError>>,
+    room: OwnedSemaphorePermit,
+}
+
+impl Due {
+    fn answer(self) {
+        for waiting in self.waiting {
+            let result = waiting.places.and_then(|places| {
+                self.outcome.clone()?;
+                let group = self.group.clone();
+                Ok(Answer { group, places })
+            });
+            drop(waiting.answer.send(result)); // the caller may have stopped waiting; the entry stands
+            drop(waiting.room);
+        }
+    }
+}
+
+/// Answers group after group until the sequencer has ended: to wake callers takes as long as half a
+/// write, and whoever waits behind them need not wait for that.
+pub(crate) fn answer_all(due: &Receiver<Due>) {
+    due.iter().for_each(Due::answer);
+}
+
 pub(crate) struct Sequencer {
     pub(crate) shared: Arc<Shared>,
     pub(crate) disk: Arc<dyn Disk>,
@@ -145,6 +180,8 @@ pub(crate) struct Sequencer {
     pub(crate) next_index: u64,
     pub(crate) group_bytes: usize,
     pub(crate) bytes_max: Option<u64>,
+    /// Who answers while the next group is on its way.
+    pub(crate) answers: Sender<Due>,
 }
 
 impl Sequencer {
@@ -162,7 +199,8 @@ impl Sequencer {
             }
             let used = self.shared.used_group(bytes);
             self.framing.begin(self.next_index, entries, bytes, used);
-            self.commit(waiting);
+            let due = self.commit(waiting);
+            self.answer(due, !jobs.is_empty());
             self.clear_segments();
         }
         self.shared.sequencer_ended();
@@ -180,13 +218,27 @@ impl Sequencer {
         }
     }
 
-    /// Numbers a group, makes it durable, and answers it.
-    fn commit(&mut self, jobs: Vec<Job>) {
+    /// A lone caller is answered at once: another thread would only have to be woken first.
+    fn answer(&self, due: Due, others_wait: bool) {
+        if !others_wait {
+            due.answer();
+        } else if let Err(SendError(due)) = self.answers.send(due) {
+            due.answer(); // that thread has ended
+        }
+    }
+
+    /// Numbers a group and makes it durable.
+    fn commit(&mut self, jobs: Vec<Job>) -> Due {
         let known = self.counters.names().len();
-        let mut answers = Vec::with_capacity(jobs.len());
+        let mut waiting = Vec::with_capacity(jobs.len());
         for job in jobs {
             let places = self.place(&job.batch);
-            answers.push((places, job.answer, job.room));
+            let (answer, room) = (job.answer, job.room);
+            waiting.push(Waiting {
+                places,
+                answer,
+                room,
+            });
         }
         let names = self.counters.names().iter().skip(known).cloned().collect();
         let mut group = self.framing.take(names);
@@ -195,14 +247,10 @@ impl Sequencer {
         if outcome.is_ok() {
             self.shared.committed(&group, self.wal.syncs);
         }
-        for (places, answer, room) in answers {
-            let result = places.and_then(|places| {
-                outcome.clone()?;
-                let group = group.clone();
-                Ok(Answer { group, places })
-            });
-            drop(answer.send(result)); // the caller may have stopped waiting; the entry stands
-            drop(room);
+        Due {
+            group,
+            outcome,
+            waiting,
         }
     }
 

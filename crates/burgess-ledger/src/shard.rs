@@ -14,7 +14,7 @@ use crate::note::{NoteSigner, NoteVerifier};
 use crate::pruning;
 use crate::recovery::{OpenError, Recovered, io_error, recover};
 use crate::reserve;
-use crate::sequencer::{Answer, AppendError, Job, Sequencer};
+use crate::sequencer::{self, Answer, AppendError, Job, Sequencer};
 use crate::state::Counters;
 use crate::waiting::{Shared, Stats};
 use crate::witnessed::Witnessed;
@@ -172,6 +172,7 @@ impl Ledger {
         let shared = Arc::new(shared);
         let segments = wal.segments();
         let (jobs, receiver) = mpsc::unbounded_channel();
+        let (answers, due) = std::sync::mpsc::channel();
         let sequencer = Sequencer {
             shared: shared.clone(),
             disk: disk.clone(),
@@ -181,6 +182,7 @@ impl Ledger {
             next_index: shared.size(),
             group_bytes: options.segment_bytes / 4,
             bytes_max: options.bytes_max,
+            answers,
         };
         let interval = options.checkpoint_interval;
         let core = Arc::new(Core {
@@ -197,6 +199,7 @@ impl Ledger {
             sealed: AtomicBool::new(false),
             folder_turn: Mutex::new(()),
         });
+        core.spawn("ledger-answers", move || sequencer::answer_all(&due))?;
         core.spawn("ledger-sequencer", move || sequencer.run(receiver))?;
         core.spawn("ledger-publisher", move || {
             publisher.run(&shared, &segments, interval);

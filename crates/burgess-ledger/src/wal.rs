@@ -250,14 +250,14 @@ impl Segments {
             if usize::try_from(self.disk.size(&free)?) == Ok(self.bytes) {
                 self.disk.rename(&free, &name)?;
                 self.disk.sync_folder(FOLDER)?;
-                return Ok((number, self.disk.open(&name)?));
+                return Ok((number, self.disk.open_in_blocks(&name)?));
             }
             // Made under another size setting, cut short while being filled, or holds a group that was
             // written again: that goes from the disk's blocks too, as when a segment is cleared.
             clear(&*self.disk, &free)?;
             self.disk.remove(&free)?;
         }
-        let file = self.disk.create(&name)?;
+        let file = self.disk.create_in_blocks(&name)?;
         fill_with_zeros(&*file, self.bytes)?;
         file.sync()?;
         self.disk.sync_folder(FOLDER)?;

@@ -185,7 +185,9 @@ fn flatness(plan: Plan, costs: &Costs, report: &mut Report) -> Outcome<()> {
     report.put("cpu_ns_per_event", median(&near));
     if !plan.quick {
         let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/performance");
-        let long = costs.iter().filter(|(size, _)| *size > figure(SHORT_TO) * 2.0);
+        let long = costs
+            .iter()
+            .filter(|(size, _)| *size > figure(SHORT_TO) * 2.0);
         let short = near.first().map(|cost| (figure(SHORT_TO), *cost));
         let points: Costs = short.into_iter().chain(long.copied()).collect();
         fs::write(docs.join("cpu-per-event.svg"), plot::svg(&points))?;
