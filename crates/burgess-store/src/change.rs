@@ -235,7 +235,7 @@ impl Change {
             }
             Self::Hold(it) => {
                 let state = it.record.state();
-                of_organisation("legal_hold", &it.record.id, Some(state), it.revision)
+                of_organisation("legal_hold", &it.record.id, Some(&state), it.revision)
             }
             Self::Key(it) => of_organisation("key", &it.record.id, None, it.revision),
             Self::Setting(it) => of_organisation("setting", &it.record.name, None, it.revision),

@@ -9,9 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::change::Versioned;
 use crate::error::StoreError;
-use crate::keys::{SubjectErasure, erase_subject};
-use crate::row::{RecordRow, all_versioned, count, json, number, versioned};
-use crate::sqlite::{BEGIN_WRITE, Connection};
+use crate::row::{RecordRow, all_versioned, json, number, versioned};
+use crate::sqlite::Connection;
 use crate::store::Store;
 
 /// The erasure of one subject. It does not say in the clear whom it is about.
@@ -124,59 +123,4 @@ impl Store {
         }
         Err(StoreError::Busy)
     }
-
-    /// Catches up with a ledger that is ahead, because this database was put back from an older
-    /// copy: the erasures that it did not know are carried out, and numbers to the ledger go on
-    /// after its own. The events of all that are in the ledger already.
-    pub async fn catch_up(
-        &self,
-        ledger_seq: u64,
-        erased: &[(Digest, Timestamp)],
-    ) -> Result<(), StoreError> {
-        let mut tx = self.writer().begin_with(BEGIN_WRITE).await?;
-        for (subject, erased_at) in erased {
-            let id = subject.to_string();
-            let (key, active, erasure, done): (i64, bool, i64, bool) =
-                sqlx::query_as(KNOWN).bind(&id).fetch_one(&mut *tx).await?;
-            if done && !active {
-                continue;
-            }
-            let key = Versioned {
-                revision: count("subject_keys", key)? + 1,
-                record: SubjectErasure {
-                    subject: *subject,
-                    erased_at: *erased_at,
-                },
-            };
-            erase_subject(&mut tx, &key).await?;
-            let erasure = Versioned {
-                revision: count("erasures", erasure)? + 1,
-                record: Erasure {
-                    subject: *subject,
-                    reason: REPLAYED.to_owned(),
-                    asked_by: REPLAYED.to_owned(),
-                    asked_at: *erased_at,
-                    erased: Some((REPLAYED.to_owned(), *erased_at)),
-                },
-            };
-            put(&mut tx, &erasure).await?;
-        }
-        sqlx::query("UPDATE outbox_head SET last_seq = $1 WHERE one = 1 AND last_seq < $1")
-            .bind(number(ledger_seq)?)
-            .execute(&mut *tx)
-            .await?;
-        tx.commit().await?;
-        Ok(())
-    }
 }
-
-/// What is known of a subject: revision of its key and whether there is one; revision of its
-/// erasure and whether it is done.
-const KNOWN: &str = "SELECT
-    COALESCE((SELECT revision FROM subject_keys WHERE id = $1), 0),
-    EXISTS (SELECT 1 FROM subject_keys WHERE id = $1 AND state = 'active'),
-    COALESCE((SELECT revision FROM erasures WHERE id = $1), 0),
-    EXISTS (SELECT 1 FROM erasures WHERE id = $1 AND state <> 'asked')";
-
-/// What stands for what an older copy of the database did not know.
-const REPLAYED: &str = "from the ledger";

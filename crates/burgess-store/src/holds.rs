@@ -53,15 +53,46 @@ impl Hold {
         first.into_iter().chain(&self.also)
     }
 
-    /// The state that events name: `placed` or `released`.
-    pub const fn state(&self) -> &'static str {
+    /// The state that events name. It stands in the open part of their entries, with what is covered
+    /// as aliases and names, so that a store put back from an older copy learns of it from the ledger.
+    pub fn state(&self) -> String {
+        let id = &self.id;
         if self.released.is_some() {
-            "released"
-        } else {
-            "placed"
+            return format!("{RELEASED}{id}");
         }
+        let covered = match &self.covers {
+            Covers::App(app) => format!("app {app}"),
+            Covers::Shard(shard) => format!("shard {shard}"),
+            Covers::Subject(alias) => format!("subject {alias}"),
+        };
+        let also = self.also.iter().map(|alias| format!(" {alias}"));
+        format!("{PLACED}{id} {covered}{}", also.collect::<String>())
+    }
+
+    /// Id and cover of the hold in the state that an event of its placing names.
+    pub fn placed_in(state: &str) -> Option<(String, Covers, Vec<Digest>)> {
+        let mut words = state.strip_prefix(PLACED)?.split(' ');
+        let (id, kind, of) = (words.next()?, words.next()?, words.next()?);
+        let covers = match kind {
+            "app" => Covers::App(AppId::parse(of).ok()?),
+            "shard" => Covers::Shard(of.to_owned()),
+            "subject" => Covers::Subject(Digest::parse(of).ok()?),
+            _ => return None,
+        };
+        let also: Result<Vec<Digest>, _> = words.map(Digest::parse).collect();
+        Some((id.to_owned(), covers, also.ok()?))
+    }
+
+    /// The id of the hold in the state that an event of its release names.
+    pub fn released_in(state: &str) -> Option<&str> {
+        state.strip_prefix(RELEASED)
     }
 }
+
+/// What the state of a hold in force begins with.
+const PLACED: &str = "placed ";
+/// What the state of a released hold begins with.
+const RELEASED: &str = "released ";
 
 pub(crate) async fn put(
     connection: &mut Connection,
@@ -97,7 +128,7 @@ impl Store {
     /// All holds, the newest first; those in force alone if asked.
     pub async fn holds(&self, in_force: bool) -> Result<Vec<Versioned<Hold>>, StoreError> {
         let rows: Vec<RecordRow> = sqlx::query_as(
-            "SELECT id, revision, record FROM holds WHERE state = 'placed' OR NOT $1
+            "SELECT id, revision, record FROM holds WHERE substr(state, 1, 7) = 'placed ' OR NOT $1
              ORDER BY placed_at DESC, id DESC",
         )
         .bind(in_force)

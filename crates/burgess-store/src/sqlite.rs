@@ -35,6 +35,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/sqlite/0001_spine.sql"),
     include_str!("../migrations/sqlite/0002_ledger_locks.sql"),
     include_str!("../migrations/sqlite/0003_keeping.sql"),
+    include_str!("../migrations/sqlite/0004_holds.sql"),
 ];
 
 /// The writer's and the readers' connections, the tables up to date.
@@ -97,4 +98,58 @@ async fn migrate(writer: &Pool, now: Timestamp) -> Result<(), StoreError> {
     }
     tx.commit().await?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn holds_of_before_say_what_they_cover_once_the_tables_are_up_to_date() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("burgess.db");
+        let pool = SqlitePoolOptions::new()
+            .connect_with(options(&path).create_if_missing(true))
+            .await
+            .unwrap();
+        let created = "CREATE TABLE migrations
+            (version INTEGER NOT NULL PRIMARY KEY, applied_at INTEGER NOT NULL) STRICT;";
+        sqlx::raw_sql(created).execute(&pool).await.unwrap();
+        for (version, sql) in (1i64..).zip(&MIGRATIONS[..3]) {
+            sqlx::raw_sql(*sql).execute(&pool).await.unwrap();
+            let noted = sqlx::query("INSERT INTO migrations VALUES ($1, 0)").bind(version);
+            noted.execute(&pool).await.unwrap();
+        }
+        let rows = [
+            (
+                "hold_1",
+                "placed",
+                r#"{"covers":{"kind":"app","of":"quotes"}}"#,
+            ),
+            (
+                "hold_2",
+                "placed",
+                r#"{"covers":{"kind":"subject","of":"aa"},"also":["bb","cc"]}"#,
+            ),
+            (
+                "hold_3",
+                "released",
+                r#"{"covers":{"kind":"shard","of":"main"}}"#,
+            ),
+        ];
+        for (id, state, record) in rows {
+            let placed = sqlx::query("INSERT INTO holds VALUES ($1, $2, 1, 1, $3)");
+            let placed = placed.bind(id).bind(state).bind(record);
+            placed.execute(&pool).await.unwrap();
+        }
+        migrate(&pool, Timestamp::from_seconds(0)).await.unwrap();
+        let states = "SELECT state FROM heads WHERE kind = 'legal_hold' ORDER BY id";
+        let states: Vec<String> = sqlx::query_scalar(states).fetch_all(&pool).await.unwrap();
+        let wanted = [
+            "placed hold_1 app quotes",
+            "placed hold_2 subject aa bb cc",
+            "released hold_3",
+        ];
+        assert_eq!(states, wanted);
+    }
 }

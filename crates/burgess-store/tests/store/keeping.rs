@@ -6,7 +6,8 @@ use std::path::Path;
 use burgess_core::digest::Digest;
 use burgess_core::id::AppId;
 use burgess_store::{
-    Change, CommitError, Covers, Erasure, Hold, Store, SubjectErasure, SubjectKey, Versioned, Write,
+    Change, CommitError, Covers, Erasure, Hold, Since, Store, SubjectErasure, SubjectKey,
+    Versioned, Write,
 };
 
 use crate::fixture::{NOW, activate_policy, app_id, for_organisation, write};
@@ -94,7 +95,8 @@ async fn a_hold_is_in_force_until_it_is_released() {
     let mut released = held.record.clone();
     released.released = Some(("ana@example.com".to_owned(), NOW, "closed".to_owned()));
     let next = held.next(released);
-    let release = write("release", &org, Some("placed"), Change::Hold(next.clone()));
+    let before = held.record.state();
+    let release = write("release", &org, Some(&before), Change::Hold(next.clone()));
     store
         .commit(vec![release.clone()], &for_organisation(1), NOW)
         .await
@@ -170,7 +172,7 @@ async fn a_database_put_back_from_an_older_copy_catches_up_with_the_ledger() {
         .unwrap();
     store.note_swept(known).await.unwrap();
     let before = store.outbox_backlog().await.unwrap().last_seq;
-    let erased = [(known, NOW), (later, NOW), (never, NOW)];
+    let erased = [known, later, never].map(|subject| Since::Erased { subject, at: NOW });
     for _ in 0..2 {
         store.catch_up(before + 40, &erased).await.unwrap();
         assert_eq!(store.outbox_backlog().await.unwrap().last_seq, before + 40);
@@ -190,4 +192,74 @@ async fn a_database_put_back_from_an_older_copy_catches_up_with_the_ledger() {
     let state = Erasure::erased_in(&erasure(later, true).state());
     assert_eq!(state, Some(later));
     assert_eq!(Erasure::erased_in("asked"), None);
+}
+
+// R206
+#[tokio::test]
+async fn holds_of_which_an_older_copy_does_not_know_are_placed_and_released_as_the_ledger_tells() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path(), NOW).await.unwrap();
+    activate_policy(&store).await;
+    let known = Versioned::new(hold("hold_1", Covers::Shard("main".into())));
+    let org = AppId::organisation();
+    let write = write("place", &org, None, Change::Hold(known));
+    let permit = for_organisation(0);
+    store.commit(vec![write], &permit, NOW).await.unwrap();
+    let placed = |id: &str, covers: Covers| Since::Placed {
+        id: id.to_owned(),
+        covers,
+        also: vec![Digest::of(b"b")],
+        at: NOW,
+    };
+    let released = |id: &str| Since::Released {
+        id: id.to_owned(),
+        at: NOW,
+    };
+    let subject = Covers::Subject(Digest::of(b"a"));
+    let since = [
+        placed("hold_2", subject.clone()),
+        placed("hold_3", Covers::App(app_id("quotes"))),
+        released("hold_1"),
+        released("hold_3"),
+        released("hold_4"),
+    ];
+    for _ in 0..2 {
+        store.catch_up(40, &since).await.unwrap();
+        assert_eq!(store.holds(false).await.unwrap().len(), 3);
+        let in_force = store.holds(true).await.unwrap();
+        assert_eq!(in_force.len(), 1);
+        let stands = &in_force[0].record;
+        assert_eq!((&*stands.id, &stands.covers), ("hold_2", &subject));
+        assert_eq!(stands.also, [Digest::of(b"b")]);
+    }
+}
+
+// R206
+#[test]
+fn the_state_of_a_hold_says_what_it_covers_and_is_read_back() {
+    let also = vec![Digest::of(b"b"), Digest::of(b"c")];
+    let all = [
+        (Covers::App(app_id("quotes")), Vec::new()),
+        (Covers::Shard("main-2".to_owned()), Vec::new()),
+        (Covers::Subject(Digest::of(b"a")), also),
+    ];
+    for (covers, also) in all {
+        let mut placed = hold("hold_1", covers.clone());
+        placed.also = also.clone();
+        let state = placed.state();
+        let read = Hold::placed_in(&state);
+        assert_eq!(read, Some(("hold_1".to_owned(), covers, also)), "{state}");
+        assert_eq!(Hold::released_in(&state), None);
+        placed.released = Some(("ana@example.com".to_owned(), NOW, "closed".to_owned()));
+        assert_eq!(Hold::released_in(&placed.state()), Some("hold_1"));
+    }
+    for other in [
+        "placed",
+        "placed hold_1",
+        "placed hold_1 app",
+        "placed hold_1 folder x",
+        "asked",
+    ] {
+        assert_eq!(Hold::placed_in(other), None, "{other}");
+    }
 }

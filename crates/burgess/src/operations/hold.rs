@@ -109,15 +109,9 @@ pub async fn release(
     }
     let mut released = held.record.clone();
     released.released = Some((caller.email().as_str().to_owned(), now, reason));
-    commit(
-        server,
-        caller,
-        held.next(released),
-        Some("placed"),
-        &permit,
-        now,
-    )
-    .await
+    let before = held.record.state();
+    let released = held.next(released);
+    commit(server, caller, released, Some(&before), &permit, now).await
 }
 
 /// All holds, for whoever may read the trail.
@@ -214,7 +208,7 @@ async fn commit<A: Action>(
         .by(caller)
         .permitted(permit)
         .did(action, "legal_hold", &hold.id)
-        .moved(before, hold.state())
+        .moved(before, &hold.state())
         .context("covers", words(&hold.covers))
         .context("reason", hold.reason.as_str())
         .done();

@@ -22,9 +22,9 @@ use crate::operations::retention::{self, LedgerClass};
 use crate::operations::trail::{self, Asked};
 
 /// Somebody who acted here and has no role any more.
-const CANARY: &str = "canary-7f3a@example.net";
+pub(super) const CANARY: &str = "canary-7f3a@example.net";
 
-async fn acts(world: &World, actor: &str, resource: &str) -> Event {
+pub(super) async fn acts(world: &World, actor: &str, resource: &str) -> Event {
     let server = &world.server;
     let event = event::about(&server.ambient, None, server.now().unwrap())
         .unwrap()
@@ -36,7 +36,7 @@ async fn acts(world: &World, actor: &str, resource: &str) -> Event {
     event
 }
 
-fn subject(text: &str) -> Subject {
+pub(super) fn subject(text: &str) -> Subject {
     Subject::parse(text).unwrap()
 }
 
@@ -66,7 +66,7 @@ fn all_verify(world: &World) {
     }
 }
 
-fn refused(done: Result<impl std::fmt::Debug, Problem>) -> Problem {
+pub(super) fn refused(done: Result<impl std::fmt::Debug, Problem>) -> Problem {
     done.expect_err("this must be refused")
 }
 
@@ -427,7 +427,7 @@ async fn who_works_here_is_not_erased_and_a_reason_names_nobody() {
     }
 }
 
-fn monthly(keep_days: u32) -> impl FnOnce(&mut crate::config::Config) {
+pub(super) fn monthly(keep_days: u32) -> impl FnOnce(&mut crate::config::Config) {
     move |config| {
         config.ledger_classes = vec![LedgerClass {
             name: "main".to_owned(),

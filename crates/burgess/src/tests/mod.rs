@@ -6,6 +6,7 @@ mod archive;
 mod checklist;
 mod clockwork;
 mod gates;
+mod holding;
 mod intake;
 mod keeping;
 mod packs;

@@ -1,0 +1,94 @@
+//! What legal holds and erasures must not lose: to an older copy of the database, to what runs beside
+//! them, to a name written another way, or to a reason that says too much.
+
+use burgess_core::time::Span;
+
+use super::keeping::{CANARY, acts, refused, subject};
+use super::world::{ANA, World};
+use crate::operations::erase;
+use crate::operations::hold::{self, Target};
+
+/// Opens the server again over a copy of its database.
+async fn over_a_copy(world: World, copy: std::path::PathBuf) -> World {
+    let data = world.server.config.data.clone();
+    let put_back = |config: &mut crate::config::Config| {
+        config.recovery = true; // as `burgess recover` opens it
+        for name in ["burgess.db-wal", "burgess.db-shm"] {
+            drop(std::fs::remove_file(data.join(name)));
+        }
+        std::fs::rename(&copy, data.join("burgess.db")).unwrap();
+    };
+    world.again_after(put_back).await
+}
+
+async fn placed(world: &World, kind: &str, of: &str) -> String {
+    let ana = world.person(ANA).await;
+    let target = Target::parse(kind, of).unwrap();
+    hold::place(&world.server, &ana, &target, "case 1")
+        .await
+        .unwrap()
+}
+
+// R206
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_from_an_older_copy_learns_of_holds_since_from_the_ledger() {
+    let world = World::new().await;
+    let ana = world.person(ANA).await;
+    acts(&world, CANARY, "4711").await;
+    let before = placed(&world, "shard", "main").await;
+    let copy = world.server.config.data.with_extension("copy");
+    world.server.store.copy_database(&copy).await.unwrap();
+    let stands = placed(&world, "subject", CANARY).await;
+    let ended = placed(&world, "subject", "customer:4711").await;
+    for id in [&before, &ended] {
+        hold::release(&world.server, &ana, id, "closed")
+            .await
+            .unwrap();
+    }
+    let known = hold::list(&world.server, &ana).await.unwrap();
+    let world = over_a_copy(world, copy).await;
+    let server = &world.server;
+    let told = hold::list(server, &ana).await.unwrap();
+    let of = |all: &[burgess_store::Hold], id: &str| {
+        all.iter().find(|hold| hold.id == id).cloned().unwrap()
+    };
+    assert_eq!(told.len(), 3);
+    for id in [&before, &stands, &ended] {
+        let (known, told) = (of(&known, id), of(&told, id));
+        assert_eq!(
+            told.state(),
+            known.state(),
+            "the whole cover, and whether it stands"
+        );
+        assert_eq!(told.placed_at, known.placed_at);
+    }
+    let problem = refused(erase::erase(server, &ana, &subject(CANARY), "case 42").await);
+    assert!(
+        problem
+            .unmet
+            .iter()
+            .any(|unmet| unmet.reason.contains(&stands))
+    );
+    // It is released like any other, and the trail leads to the store's state.
+    hold::release(server, &ana, &stands, "closed")
+        .await
+        .unwrap();
+    erase::erase(server, &ana, &subject(CANARY), "case 42")
+        .await
+        .unwrap();
+}
+
+// R206
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_pruned_that_a_hold_covers_of_which_the_copy_did_not_know() {
+    let world = World::open(false, super::keeping::monthly(90)).await;
+    acts(&world, CANARY, "4711").await;
+    world.after(Span::days(32)).await;
+    let copy = world.server.config.data.with_extension("copy");
+    world.server.store.copy_database(&copy).await.unwrap();
+    placed(&world, "shard", "main").await;
+    let world = over_a_copy(world, copy).await;
+    world.after(Span::days(91)).await;
+    let main = world.server.shards.named("main").unwrap().ledger;
+    assert_eq!(main.minimum_index(), 0, "held");
+}
