@@ -154,6 +154,7 @@ pub async fn open(
         draining: Mutex::new(()),
         archiving: Mutex::new(()),
         holding: Mutex::new(()),
+        erasing: Mutex::new(()),
         projecting: Mutex::new(()),
         projected: Notify::new(),
     });

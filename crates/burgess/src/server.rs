@@ -86,6 +86,9 @@ pub struct Server {
     pub archiving: Mutex<()>,
     /// Taken from looking for legal holds until what they do not cover is gone, and to place one.
     pub holding: Mutex<()>,
+    /// One erasure at a time, from before its key goes until its traces are gone. Taken before
+    /// `holding`.
+    pub erasing: Mutex<()>,
     /// One projector at a time.
     pub projecting: Mutex<()>,
     /// Told when events were projected: wakes open trail pages.

@@ -216,6 +216,8 @@ pub async fn erase(
     subject: &Subject,
     reason: &str,
 ) -> Result<Erased, Problem> {
+    // What is committed and not swept yet is this call's to sweep, not the clock's.
+    let _alone = server.erasing.lock().await;
     let gone = match destroy_keys(server, caller, subject, reason).await? {
         Some(gone) => gone,
         None => return Ok(Erased::Asked),
@@ -438,8 +440,12 @@ async fn sweep(
     Ok(entries)
 }
 
-/// What an erasure that was cut short has left to do.
+/// What an erasure that was cut short has left to do. While one is under way nothing is done: it
+/// sweeps by itself, and knowing the name it need not build the index anew.
 pub async fn resume(server: &Server) -> Result<(), Problem> {
+    let Ok(_alone) = server.erasing.try_lock() else {
+        return Ok(());
+    };
     let left = server
         .store
         .unswept()

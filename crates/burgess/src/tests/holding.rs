@@ -5,6 +5,7 @@ use burgess_core::time::Span;
 
 use super::keeping::{CANARY, acts, refused, subject};
 use super::world::{ANA, World};
+use crate::jobs;
 use crate::operations::erase;
 use crate::operations::hold::{self, Target};
 
@@ -91,4 +92,33 @@ async fn nothing_is_pruned_that_a_hold_covers_of_which_the_copy_did_not_know() {
     world.after(Span::days(91)).await;
     let main = world.server.shards.named("main").unwrap().ledger;
     assert_eq!(main.minimum_index(), 0, "held");
+}
+
+// R206
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_clock_leaves_an_erasure_alone_that_is_under_way() {
+    let world = World::new().await;
+    let server = &world.server;
+    let ana = world.person(ANA).await;
+    acts(&world, CANARY, "4711").await;
+    jobs::project::project(server).await.unwrap();
+    let who = subject(CANARY);
+    let under_way = server.erasing.lock().await;
+    erase::destroy_keys(server, &ana, &who, "case 42")
+        .await
+        .unwrap();
+    erase::resume(server).await.unwrap();
+    assert_eq!(
+        server.store.unswept().await.unwrap().len(),
+        1,
+        "not the clock's to sweep"
+    );
+    let record = subject("customer:4711");
+    let mut second = std::pin::pin!(erase::erase(server, &ana, &record, "case 43"));
+    let early = tokio::time::timeout(std::time::Duration::from_millis(200), &mut second).await;
+    assert!(early.is_err(), "one at a time");
+    drop(under_way);
+    second.await.unwrap();
+    erase::resume(server).await.unwrap();
+    assert!(server.store.unswept().await.unwrap().is_empty());
 }
