@@ -232,7 +232,7 @@ pub async fn erase(
     })
 }
 
-/// What is active of a subject: alias, revision of the key, and the erasure that was asked for.
+/// What is active of a subject, first what was asked for: alias, revision of the key, and the erasure that was asked for.
 type Open = (Digest, u64, Option<Versioned<Erasure>>);
 
 async fn active(server: &Server, subject: &Subject) -> Result<Vec<Open>, Problem> {
@@ -245,6 +245,9 @@ async fn active(server: &Server, subject: &Subject) -> Result<Vec<Open>, Problem
             open.push((alias, revision, asked));
         }
     }
+    // An alias may have come after the asking. What was asked for goes first, since a permit of the
+    // organisation is for the revision of the first change.
+    open.sort_by_key(|(_, _, asked)| asked.is_none());
     Ok(open)
 }
 
@@ -265,7 +268,7 @@ pub(crate) async fn destroy_keys(
     let found = look(server, subject).await?;
     let open = active(server, subject).await?;
     let two_persons = server.config.erasure_by_two;
-    let first = open.first().and_then(|(_, _, asked)| asked.as_ref());
+    let first = open.iter().find_map(|(_, _, asked)| asked.as_ref());
     if two_persons && first.is_none() && !open.is_empty() {
         let aliases = open.iter().map(|it| it.0);
         ask(server, caller, aliases, &reason, now).await?;

@@ -1,13 +1,17 @@
 //! What legal holds and erasures must not lose: to an older copy of the database, to what runs beside
 //! them, to a name written another way, or to a reason that says too much.
 
+use burgess_core::audit::ActionType;
+use burgess_core::roles::Role;
 use burgess_core::time::Span;
 
 use super::keeping::{CANARY, acts, refused, subject};
-use super::world::{ANA, World};
+use super::world::{ANA, World, email};
 use crate::jobs;
-use crate::operations::erase;
+use crate::operations::erase::{self, Erased};
+use crate::operations::event;
 use crate::operations::hold::{self, Target};
+use crate::operations::people::{self, Invited};
 
 /// Opens the server again over a copy of its database.
 async fn over_a_copy(world: World, copy: std::path::PathBuf) -> World {
@@ -121,4 +125,48 @@ async fn the_clock_leaves_an_erasure_alone_that_is_under_way() {
     second.await.unwrap();
     erase::resume(server).await.unwrap();
     assert!(server.store.unswept().await.unwrap().is_empty());
+}
+
+// R206
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_erasure_that_was_asked_for_is_carried_out_though_the_subject_has_acted_since() {
+    let world = World::open(false, |config| config.erasure_by_two = true).await;
+    let server = &world.server;
+    let second = Invited {
+        email: email("ben@example.com"),
+        name: "Ben".to_owned(),
+        role: Role::Auditor,
+        manager: None,
+        unit: "audit".to_owned(),
+    };
+    people::invite(server, second).await.unwrap();
+    let (ana, ben) = (
+        world.person(ANA).await,
+        world.person("ben@example.com").await,
+    );
+    let now = server.now().unwrap();
+    let acted_upon = event::about(&server.ambient, None, now)
+        .unwrap()
+        .by_job("robot")
+        .did(ActionType::Update, "person", CANARY);
+    server.record(acted_upon.done()).await.unwrap();
+    let who = subject(CANARY);
+    let asked = erase::erase(server, &ana, &who, "case 42").await.unwrap();
+    assert_eq!(asked, Erased::Asked);
+    acts(&world, CANARY, "4711").await; // the name that comes first, and is not asked for
+    let alone = refused(erase::erase(server, &ana, &who, "case 42").await);
+    assert!(
+        alone
+            .unmet
+            .iter()
+            .any(|unmet| unmet.control == "two-people-erase")
+    );
+    let done = erase::erase(server, &ben, &who, "case 42").await.unwrap();
+    assert_eq!(
+        done,
+        Erased::Erased {
+            keys: 2,
+            entries: 2
+        }
+    );
 }
