@@ -52,7 +52,7 @@ impl Gateway {
             ));
         }
         // From here on the action is on record; without the record it does not happen.
-        self.record(intent).await?;
+        self.record_intent(intent, &call.id).await?;
         self.usage.count_admitted(call.caller.app());
         let ending = match self.relay(&call, body).await {
             Ok(ending) | Err(ending) => *ending,

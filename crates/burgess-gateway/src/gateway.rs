@@ -24,9 +24,10 @@ use crate::admit::{Case, NotAdmitted};
 use crate::anonymous::{Anonymous, Answer};
 use crate::call::{Call, Wish};
 use crate::credential::Caller;
-use crate::journal::Journal;
+use crate::ending::answered;
+use crate::journal::{Journal, JournalError};
 use crate::limits::{GatewayLimits, SNAPSHOT_AGE_MAX, Usage};
-use crate::ports::{Ambient, Revocations, Secrets};
+use crate::ports::{Ambient, PortError, Revocations, Secrets};
 use crate::refusal::Refusal;
 use crate::route::Route;
 use crate::snapshot::Snapshot;
@@ -279,22 +280,45 @@ impl Gateway {
         }
     }
 
+    /// Records what has happened; of whom was erased meanwhile, without the person.
     pub(crate) async fn record(&self, event: Event) -> Result<(), Refusal> {
-        let seed = (self.ambient.random)().map_err(|error| {
+        let random = self.random()?;
+        let kept = self.journal.record_kept(&event, &self.source, random);
+        kept.await.map(drop).map_err(unrecorded)
+    }
+
+    /// Records an intent. With whom was erased nothing new begins, and that goes on record as the
+    /// blocked call `id`, without the person.
+    pub(crate) async fn record_intent(&self, intent: Event, id: &EventId) -> Result<(), Refusal> {
+        let random = self.random()?;
+        let one = [(&intent, None)];
+        match self.journal.record_all(&one, &self.source, random).await {
+            Ok(_) => return Ok(()),
+            Err(JournalError::Vault(PortError::Erased)) => {}
+            Err(error) => return Err(unrecorded(error)),
+        }
+        let refusal = Refusal::subject_erased();
+        let stopped = Event {
+            event_id: id.clone(),
+            outcome: Outcome::Blocked,
+            error_code: Some(refusal.code.to_owned()),
+            decision: Some(answered("block", &[])),
+            ..intent
+        };
+        self.record(stopped).await?;
+        Err(Refusal {
+            event_id: Some(id.clone()),
+            ..refusal
+        })
+    }
+
+    fn random(&self) -> Result<[u8; 32], Refusal> {
+        (self.ambient.random)().map_err(|error| {
             tracing::error!(%error, "no random bytes");
             Refusal::ledger_unavailable(
                 "the trail cannot be written, so nothing governed can happen. Tell operations",
             )
-        })?;
-        match self.journal.record(event, &self.source, None, seed).await {
-            Ok(_) => Ok(()),
-            Err(error) => {
-                tracing::error!(%error, "the event could not be recorded");
-                Err(Refusal::ledger_unavailable(
-                    "the trail cannot be written, so nothing governed can happen. Try again shortly; tell operations if it stays",
-                ))
-            }
-        }
+        })
     }
 
     fn event_id(&self) -> Result<EventId, Refusal> {
@@ -307,4 +331,12 @@ impl Gateway {
                 )
             })
     }
+}
+
+/// What did not get into the ledger does not happen.
+fn unrecorded(error: JournalError) -> Refusal {
+    tracing::error!(%error, "the event could not be recorded");
+    Refusal::ledger_unavailable(
+        "the trail cannot be written, so nothing governed can happen. Try again shortly; tell operations if it stays",
+    )
 }

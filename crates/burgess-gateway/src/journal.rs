@@ -154,6 +154,28 @@ impl Journal {
         Ok(self.append(source, batch).await?)
     }
 
+    /// As [`Journal::record`], for what must be recorded although its actor or resource may have been
+    /// erased meanwhile: then as [`Journal::record_closed`]. Answers whether it is open.
+    ///
+    /// # Errors
+    /// As [`Journal::record`], but never [`PortError::Erased`].
+    pub async fn record_kept(
+        &self,
+        event: &Event,
+        source: &str,
+        random: [u8; 32],
+    ) -> Result<bool, JournalError> {
+        let one = [(event, None)];
+        match self.record_all(&one, source, random).await {
+            Ok(_) => Ok(true),
+            Err(JournalError::Vault(PortError::Erased)) => {
+                let closed = self.record_closed(event, source, None, random);
+                closed.await.map(|_| false)
+            }
+            Err(cause) => Err(cause),
+        }
+    }
+
     /// Records an event that must be recorded although its actor or resource was erased: its
     /// personal values are committed to, and closed from the start and for good.
     ///

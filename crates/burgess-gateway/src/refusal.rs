@@ -77,6 +77,15 @@ impl Refusal {
         }
     }
 
+    /// Whoever would act, or what it would be done to, was erased.
+    pub fn subject_erased() -> Self {
+        Self::new(
+            StatusCode::GONE,
+            "SUBJECT_ERASED",
+            "the call was not made: what is known of its actor or its resource was erased for good, so nothing can be recorded of it any more. Ask audit and compliance",
+        )
+    }
+
     /// With everything that policy held against it.
     pub fn because(self, denial: &Denial) -> Self {
         let remedy = |text: Option<&String>| {

@@ -149,16 +149,31 @@ impl Server {
         Ok(())
     }
 
-    /// Records an event that changes no state. Durable when it answers.
+    /// Records an event that changes no state. Durable when it answers. Where its actor or resource
+    /// was erased meanwhile it is recorded without them, and the answer is no.
     pub async fn record(&self, event: Event) -> Result<(), Problem> {
-        let seed = self.ambient.random().map_err(|e| Problem::internal(&e))?;
-        match self.journal.record(event, DIRECT, None, seed).await {
-            Ok(_) => Ok(()),
-            Err(cause) => {
-                tracing::error!(%cause, "an event could not be recorded");
-                Err(unwritable())
-            }
+        if self.keep(&event).await? {
+            return Ok(());
         }
+        Err(Problem::new(
+            StatusCode::GONE,
+            "SUBJECT_ERASED",
+            "what is known of whoever does this, or of what it is done to, was erased for good meanwhile, so nothing more is done: ask audit and compliance",
+        ))
+    }
+
+    /// Records what has happened already. Of whom was erased meanwhile, without the person.
+    pub async fn record_kept(&self, event: Event) -> Result<(), Problem> {
+        self.keep(&event).await.map(drop)
+    }
+
+    async fn keep(&self, event: &Event) -> Result<bool, Problem> {
+        let random = self.ambient.random().map_err(|e| Problem::internal(&e))?;
+        let kept = self.journal.record_kept(event, DIRECT, random).await;
+        kept.map_err(|cause| {
+            tracing::error!(%cause, "an event could not be recorded");
+            unwritable()
+        })
     }
 
     /// What was revoked before the start.

@@ -3,6 +3,7 @@
 
 mod admission;
 mod credentials;
+mod erased;
 mod journal;
 mod release;
 mod support;

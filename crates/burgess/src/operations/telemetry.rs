@@ -108,7 +108,8 @@ pub async fn submit(
     for submitted in events {
         let (event, overruled) = submitted.complete(known(server, sender, &dossier));
         let event_id = event.event_id.to_string();
-        server.record(event).await?;
+        // It has happened, and a batch must not be taken by half.
+        server.record_kept(event).await?;
         accepted.push(Accepted {
             event_id,
             overruled,

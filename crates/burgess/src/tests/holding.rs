@@ -4,6 +4,8 @@
 use burgess_core::audit::ActionType;
 use burgess_core::roles::Role;
 use burgess_core::time::Span;
+use burgess_gateway::journal::CLOSED;
+use burgess_store::SubjectKey;
 
 use super::keeping::{CANARY, acts, refused, subject};
 use super::world::{ANA, World, email};
@@ -12,6 +14,7 @@ use crate::operations::erase::{self, Erased};
 use crate::operations::event;
 use crate::operations::hold::{self, Target};
 use crate::operations::people::{self, Invited};
+use crate::server::Server;
 
 /// Opens the server again over a copy of its database.
 async fn over_a_copy(world: World, copy: std::path::PathBuf) -> World {
@@ -168,5 +171,43 @@ async fn an_erasure_that_was_asked_for_is_carried_out_though_the_subject_has_act
             keys: 2,
             entries: 2
         }
+    );
+}
+
+// R206
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_an_erased_subject_goes_on_to_do_is_recorded_without_them_and_answered_as_such() {
+    let world = World::new().await;
+    let server = &world.server;
+    let ana = world.person(ANA).await;
+    acts(&world, CANARY, "4711").await;
+    erase::erase(server, &ana, &subject(CANARY), "case 42")
+        .await
+        .unwrap();
+    let again = |server: &Server| {
+        let now = server.now().unwrap();
+        let draft = event::about(&server.ambient, None, now).unwrap();
+        draft.by_job(CANARY).blocked("TEST").done()
+    };
+    let size = server.ledger().size();
+    let (refused_event, kept_event) = (again(server), again(server));
+    let problem = refused(server.record(refused_event.clone()).await);
+    assert_eq!(
+        (problem.status.as_u16(), problem.code),
+        (410, "SUBJECT_ERASED")
+    );
+    server.record_kept(kept_event.clone()).await.unwrap();
+    assert_eq!(server.ledger().size(), size + 2);
+    for (index, event) in (size..).zip([refused_event, kept_event]) {
+        let entry = server.journal.open(index).await.unwrap().event;
+        assert_eq!((entry.event_id, &*entry.actor_id), (event.event_id, CLOSED));
+    }
+    let key = server
+        .store
+        .subject_key(subject(CANARY).fingerprint(server))
+        .await;
+    assert!(
+        matches!(key.unwrap(), SubjectKey::Erased { .. }),
+        "never made again"
     );
 }
