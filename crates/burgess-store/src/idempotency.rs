@@ -124,6 +124,20 @@ impl Store {
         Ok(())
     }
 
+    /// Gives this answer to all that is being carried out; answers how many. For a start alone: whoever
+    /// carried it out is dead, and what became of it nobody knows.
+    pub async fn settle_idempotent(&self, answer: &Answer) -> Result<u64, StoreError> {
+        let done = sqlx::query(
+            "UPDATE idempotency SET status = $1, headers = $2, body = $3 WHERE status IS NULL",
+        )
+        .bind(i64::from(answer.status))
+        .bind(json("idempotency", "unanswered", &answer.headers)?)
+        .bind(&answer.body)
+        .execute(self.writer())
+        .await?;
+        Ok(done.rows_affected())
+    }
+
     /// Removes keys taken before `before`; answers how many.
     pub async fn prune_idempotent(&self, before: Timestamp) -> Result<u64, StoreError> {
         let done = sqlx::query("DELETE FROM idempotency WHERE created_at < $1")

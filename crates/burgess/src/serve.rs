@@ -196,6 +196,9 @@ async fn recover(server: &Server) -> Result<(), StartError> {
         tracing::error!(detail = %problem.detail, "calls that a crash interrupted have no outcome yet");
     }
     activate_policy(server).await?;
+    http::idempotency::settle(server)
+        .await
+        .map_err(|p| StartError::Open(p.detail))?;
     for done in [
         erase::resume(server).await,
         retention::write_down(server).await,

@@ -379,7 +379,7 @@ async fn a_retry_gets_the_first_answer_again(store: Store) {
         .finish_idempotent("dana@example.com", "k1", &answer)
         .await
         .unwrap();
-    assert_eq!(begin("k1", request).await, Attempt::Done(answer));
+    assert_eq!(begin("k1", request).await, Attempt::Done(answer.clone()));
     // Somebody else's key of the same name is another key.
     let other = store
         .begin_idempotent("mei@example.com", "k1", request, NOW)
@@ -392,6 +392,15 @@ async fn a_retry_gets_the_first_answer_again(store: Store) {
         .await
         .unwrap();
     assert_eq!(begin("k2", request).await, Attempt::First);
+    // What nobody can be carrying out any more gets an answer; what has one keeps it.
+    let cut_off = Answer {
+        status: 409,
+        headers: Vec::new(),
+        body: b"cut off".to_vec(),
+    };
+    assert_eq!(store.settle_idempotent(&cut_off).await.unwrap(), 2);
+    assert_eq!(begin("k2", request).await, Attempt::Done(cut_off));
+    assert_eq!(begin("k1", request).await, Attempt::Done(answer));
     assert_eq!(
         store
             .prune_idempotent(NOW.plus(Span::days(1)))

@@ -1,4 +1,6 @@
-//! `Idempotency-Key` on every POST of the API (IETF draft): a retry gets the first answer.
+//! `Idempotency-Key` on every POST of the API (IETF draft): a retry gets the first answer, for a day.
+//! A request that was begun is carried out and answered also when nobody waits for the answer any
+//! more; one that died with the process is answered at the next start, and never carried out twice.
 
 use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
@@ -6,12 +8,17 @@ use axum::http::{HeaderName, HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use burgess_core::digest::Digest;
+use burgess_core::time::Span;
 use burgess_store::{Answer, Attempt};
 
 use super::App;
 use super::problem::Problem;
 use crate::identity::session;
+use crate::server::Server;
 
+/// How long a key is remembered: a program that tries again does so within minutes, and a person the
+/// next morning. Answers may hold personal values, so no longer.
+pub const REMEMBERED: Span = Span::hours(24);
 /// Largest body whose retry is recognised: everything the API takes.
 const BODY_BYTES_MAX: usize = 52 * 1024 * 1024;
 /// Largest answer that is kept.
@@ -79,42 +86,96 @@ async fn once(
             ));
         }
     }
-    let response = next
-        .run(Request::from_parts(parts, Body::from(bytes)))
-        .await;
+    let request = Request::from_parts(parts, Body::from(bytes));
+    // A caller that hangs up drops this future; what was begun must still end and be answered.
+    let carried_out = tokio::spawn({
+        let (server, who, key) = (App::clone(server), who.clone(), key.clone());
+        async move { carry_out(&server, &who, &key, next.run(request).await).await }
+    });
+    match carried_out.await {
+        Ok(Ok(response)) => Ok(response),
+        Ok(Err(problem)) => {
+            cut_off(server, &who, &key).await?;
+            Err(problem)
+        }
+        Err(cause) => {
+            cut_off(server, &who, &key).await?;
+            Err(Problem::internal(&cause))
+        }
+    }
+}
+
+/// Keeps the answer, or gives the key back where a retry should not get it.
+async fn carry_out(
+    server: &App,
+    who: &str,
+    key: &str,
+    response: Response,
+) -> Result<Response, Problem> {
+    if response.status().is_server_error() {
+        server
+            .store
+            .abandon_idempotent(who, key)
+            .await
+            .map_err(|e| Problem::internal(&e))?;
+        return Ok(response);
+    }
+    let (answer, response) = read(response).await?;
+    server
+        .store
+        .finish_idempotent(who, key, &answer)
+        .await
+        .map_err(|e| Problem::internal(&e))?;
+    Ok(response)
+}
+
+/// An answer as it is kept, and once more to be given.
+async fn read(response: Response) -> Result<(Answer, Response), Problem> {
     let (parts, body) = response.into_parts();
     let bytes = to_bytes(body, ANSWER_BYTES_MAX)
         .await
         .map_err(|e| Problem::internal(&e))?;
-    if parts.status.is_server_error() {
-        server
-            .store
-            .abandon_idempotent(&who, &key)
-            .await
-            .map_err(|e| Problem::internal(&e))?;
-    } else {
-        let kept = ["content-type", "location", "etag"];
-        let headers = kept
-            .iter()
-            .filter_map(|name| {
-                Some((
-                    (*name).to_owned(),
-                    parts.headers.get(*name)?.to_str().ok()?.to_owned(),
-                ))
-            })
-            .collect();
-        let answer = Answer {
-            status: parts.status.as_u16(),
-            headers,
-            body: bytes.to_vec(),
-        };
-        server
-            .store
-            .finish_idempotent(&who, &key, &answer)
-            .await
-            .map_err(|e| Problem::internal(&e))?;
+    let kept = ["content-type", "location", "etag"];
+    let headers = kept.iter().filter_map(|name| {
+        let value = parts.headers.get(*name)?.to_str().ok()?;
+        Some(((*name).to_owned(), value.to_owned()))
+    });
+    let answer = Answer {
+        status: parts.status.as_u16(),
+        headers: headers.collect(),
+        body: bytes.to_vec(),
+    };
+    Ok((answer, Response::from_parts(parts, Body::from(bytes))))
+}
+
+/// What a retry gets of a request of which nobody knows how it ended.
+async fn interrupted() -> Result<Answer, Problem> {
+    let problem = Problem::new(
+        StatusCode::CONFLICT,
+        "REQUEST_INTERRUPTED",
+        "the first request with this `Idempotency-Key` was cut off, and whether it was carried out is not known: look, and if not, use a new key",
+    );
+    read(problem.into_response())
+        .await
+        .map(|(answer, _)| answer)
+}
+
+/// The request may have been carried out, so its key must not carry it out again.
+async fn cut_off(server: &App, who: &str, key: &str) -> Result<(), Problem> {
+    let answer = interrupted().await?;
+    let finished = server.store.finish_idempotent(who, key, &answer).await;
+    finished.map_err(|e| Problem::internal(&e))
+}
+
+/// At a start: answers what died with the process before.
+pub async fn settle(server: &Server) -> Result<(), Problem> {
+    let answer = interrupted().await?;
+    let settled = server.store.settle_idempotent(&answer).await;
+    match settled.map_err(|e| Problem::internal(&e))? {
+        0 => {}
+        requests => tracing::warn!(requests, "requests were cut off before they were answered"),
     }
-    Ok(Response::from_parts(parts, Body::from(bytes)))
+    Ok(())
 }
 
 fn replay(answer: Answer) -> Response {

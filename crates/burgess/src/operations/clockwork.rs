@@ -23,6 +23,7 @@ use burgess_store::{
 use super::promote::{dossier, facts, stand_down};
 use super::retire::{self, By};
 use super::{case_facts, event, permit};
+use crate::http::idempotency::REMEMBERED;
 use crate::http::problem::Problem;
 use crate::server::Server;
 
@@ -82,9 +83,17 @@ pub async fn pass(server: &Server) -> Result<Pass, Problem> {
         count(&mut pass.scheduled, schedule(server, &app).await, id);
         count(&mut pass.retired, retire_due(server, &app).await, id);
     }
+    super::retention::tell("keys of requests", forget_requests(server).await);
     super::retention::tell("an erasure", super::erase::resume(server).await);
     super::retention::pass(server).await?;
     Ok(pass)
+}
+
+/// Answers under an `Idempotency-Key` that nobody asks for again.
+async fn forget_requests(server: &Server) -> Result<(), Problem> {
+    let before = server.ambient.now().minus(REMEMBERED);
+    let pruned = server.store.prune_idempotent(before).await;
+    pruned.map(drop).map_err(|e| Problem::internal(&e))
 }
 
 fn count(number: &mut u32, done: Result<bool, Problem>, app: &str) {

@@ -12,6 +12,7 @@ mod keeping;
 mod packs;
 mod pages;
 mod replay;
+mod retries;
 mod routes;
 mod secrets;
 mod stream;

@@ -91,7 +91,7 @@ pub(super) const README: &str = "# App\n\n## Purpose and owner\n\nShows what the
 /// The running parts, and the folder they live in.
 pub(super) struct World {
     pub(super) server: Arc<Server>,
-    router: Router,
+    pub(super) router: Router,
     folder: TempDir,
 }
 
