@@ -57,7 +57,8 @@ impl Subject {
         {
             return Err(wrong());
         }
-        match text.split_once(':') {
+        let parts = text.split_once(':');
+        match parts.map(|(kind, id)| (kind.trim(), id.trim())) {
             Some(("", _) | (_, "")) => Err(wrong()),
             // A person is one subject, whether they act or are acted upon.
             Some(("actor" | "person", id)) => Ok(Self::Actor(id.to_owned())),
@@ -67,10 +68,18 @@ impl Subject {
     }
 
     /// The names under which the journal seals. Somebody who acts may also be acted upon, as the
-    /// person that was invited.
+    /// person that was invited. An e-mail address is sealed as the directory writes it, in small
+    /// letters, and as an app may have written it.
     fn sealed_under(&self) -> Vec<String> {
         match self {
-            Self::Actor(id) => vec![format!("actor:{id}"), format!("resource:person:{id}")],
+            Self::Actor(id) => {
+                let address = Email::parse(id).ok();
+                let small = address.as_ref().map(Email::as_str);
+                let as_given = Some(id.as_str()).filter(|id| Some(*id) != small);
+                let ids = small.into_iter().chain(as_given);
+                ids.flat_map(|id| [format!("actor:{id}"), format!("resource:person:{id}")])
+                    .collect()
+            }
             Self::Resource(kind, id) => vec![format!("resource:{kind}:{id}")],
         }
     }

@@ -211,3 +211,42 @@ async fn what_an_erased_subject_goes_on_to_do_is_recorded_without_them_and_answe
         "never made again"
     );
 }
+
+// R206
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_person_is_held_and_erased_however_their_address_is_spelled() {
+    let world = World::new().await;
+    let server = &world.server;
+    let ana = world.person(ANA).await;
+    acts(&world, CANARY, "4711").await;
+    let spelled = [
+        "Canary-7F3A@Example.net",
+        "actor: CANARY-7f3a@example.net",
+        " person:Canary-7f3a@example.net ",
+    ];
+    for of in spelled {
+        let id = placed(&world, "subject", of).await;
+        let problem = refused(erase::erase(server, &ana, &subject(CANARY), "case 42").await);
+        assert!(
+            problem.unmet.iter().any(|unmet| unmet.reason.contains(&id)),
+            "{of}"
+        );
+        hold::release(server, &ana, &id, "closed").await.unwrap();
+    }
+    // An app may have written it in its own way; whoever types that means both.
+    acts(&world, spelled[0], "4711").await;
+    let done = erase::erase(server, &ana, &subject(spelled[0]), "case 42").await;
+    assert_eq!(
+        done.unwrap(),
+        Erased::Erased {
+            keys: 2,
+            entries: 2
+        }
+    );
+    // Other ids are what they are: case tells two machines apart.
+    acts(&world, "CRM-7", "4711").await;
+    placed(&world, "subject", "crm-7").await;
+    erase::erase(server, &ana, &subject("CRM-7"), "case 42")
+        .await
+        .unwrap();
+}
