@@ -67,13 +67,27 @@ impl Subject {
         }
     }
 
+    /// The id, as it was given.
+    pub(super) fn id(&self) -> &str {
+        let (Self::Actor(id) | Self::Resource(_, id)) = self;
+        id
+    }
+
+    /// Their address, where it may be a person's.
+    pub(super) fn email(&self) -> Option<Email> {
+        match self {
+            Self::Actor(id) => Email::parse(id).ok(),
+            Self::Resource(..) => None,
+        }
+    }
+
     /// The names under which the journal seals. Somebody who acts may also be acted upon, as the
     /// person that was invited. An e-mail address is sealed as the directory writes it, in small
     /// letters, and as an app may have written it.
     fn sealed_under(&self) -> Vec<String> {
         match self {
             Self::Actor(id) => {
-                let address = Email::parse(id).ok();
+                let address = self.email();
                 let small = address.as_ref().map(Email::as_str);
                 let as_given = Some(id.as_str()).filter(|id| Some(*id) != small);
                 let ids = small.into_iter().chain(as_given);
@@ -272,7 +286,7 @@ pub(crate) async fn destroy_keys(
     let _holds_stand = server.holding.lock().await;
     let now = server.now()?;
     let reason = reason_of(reason)?;
-    refuse_names(subject, &reason)?;
+    hold::refuse_names(server, subject, &reason).await?;
     refuse_active(server, subject).await?;
     let found = look(server, subject).await?;
     let open = active(server, subject).await?;
@@ -392,25 +406,9 @@ fn name_holds(mut problem: Problem, holds: &[String]) -> Problem {
     problem
 }
 
-/// A reason is kept where everybody in audit reads it, so it must not name whom it erases.
-fn refuse_names(subject: &Subject, reason: &str) -> Result<(), Problem> {
-    let (Subject::Actor(id) | Subject::Resource(_, id)) = subject;
-    if reason.to_lowercase().contains(&id.to_lowercase()) {
-        return Err(Problem::input(
-            "the reason names the subject and would outlive the erasure: give the number of the case",
-        ));
-    }
-    Ok(())
-}
-
 /// Whoever works here leaves traces every day; without a key nothing of theirs could be recorded.
 async fn refuse_active(server: &Server, subject: &Subject) -> Result<(), Problem> {
-    let id = match subject {
-        Subject::Actor(id) => id,
-        Subject::Resource(kind, id) if kind == "person" => id,
-        Subject::Resource(..) => return Ok(()),
-    };
-    let Ok(email) = Email::parse(id) else {
+    let Some(email) = subject.email() else {
         return Ok(());
     };
     let person = server

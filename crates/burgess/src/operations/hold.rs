@@ -1,5 +1,7 @@
 //! Legal holds: what they cover is neither pruned nor erased nor destroyed until they are released.
 
+use std::collections::BTreeSet;
+
 use burgess_core::audit::ActionType;
 use burgess_core::digest::Digest;
 use burgess_core::id::AppId;
@@ -61,6 +63,7 @@ pub async fn place(
     let covers = covers(server, target).await?;
     let also = match target {
         Target::Subject(subject) => {
+            refuse_names(server, subject, &reason).await?;
             let all = subject.fingerprints(server).into_iter();
             all.skip(1).collect()
         }
@@ -107,6 +110,7 @@ pub async fn release(
             "the hold `{id}` was released before"
         )));
     }
+    refuse_held(server, &held.record, &reason)?;
     let mut released = held.record.clone();
     released.released = Some((caller.email().as_str().to_owned(), now, reason));
     let before = held.record.state();
@@ -165,6 +169,65 @@ pub(super) fn reason_of(text: &str) -> Result<String, Problem> {
         )));
     }
     Ok(text.to_owned())
+}
+
+/// A reason stands in the list of holds and erasures and is sealed under the key of whoever gives it,
+/// so it outlives the subject: it must not name them, by id or as the directory does.
+pub(super) async fn refuse_names(
+    server: &Server,
+    subject: &Subject,
+    reason: &str,
+) -> Result<(), Problem> {
+    if reason.to_lowercase().contains(&subject.id().to_lowercase()) {
+        return Err(names_somebody());
+    }
+    let Some(email) = subject.email() else {
+        return Ok(());
+    };
+    let person = server.store.person(&email).await;
+    let Some(person) = person.map_err(|e| Problem::internal(&e))? else {
+        return Ok(());
+    };
+    let said: BTreeSet<String> = parts(reason).collect();
+    let mut name = parts(&person.record.name).peekable();
+    if name.peek().is_some() && name.all(|part| said.contains(&part)) {
+        return Err(names_somebody());
+    }
+    Ok(())
+}
+
+/// The same where only aliases are known of the subject: each word is tried.
+fn refuse_held(server: &Server, hold: &Hold, reason: &str) -> Result<(), Problem> {
+    let held: BTreeSet<&Digest> = hold.aliases().collect();
+    if held.is_empty() {
+        return Ok(());
+    }
+    let words = reason.split_whitespace().map(|word| {
+        let word = word.trim_matches(|c: char| !c.is_alphanumeric());
+        Subject::parse(word.strip_suffix("'s").unwrap_or(word))
+    });
+    for subject in words.flatten() {
+        if subject
+            .fingerprints(server)
+            .iter()
+            .any(|it| held.contains(it))
+        {
+            return Err(names_somebody());
+        }
+    }
+    Ok(())
+}
+
+/// The words of a name or a text, without case.
+fn parts(text: &str) -> impl Iterator<Item = String> {
+    let parts = text.split(|c: char| !c.is_alphanumeric());
+    parts.filter(|part| !part.is_empty()).map(str::to_lowercase)
+}
+
+fn names_somebody() -> Problem {
+    Problem::input(
+        "the reason names the subject and would outlive the erasure: give the number of the case",
+    )
 }
 
 async fn covers(server: &Server, target: &Target) -> Result<Covers, Problem> {

@@ -8,7 +8,8 @@ use burgess_gateway::journal::CLOSED;
 use burgess_store::SubjectKey;
 
 use super::keeping::{CANARY, acts, refused, subject};
-use super::world::{ANA, World, email};
+use super::world::{ANA, DANA, World, email};
+use crate::http::problem::Problem;
 use crate::jobs;
 use crate::operations::erase::{self, Erased};
 use crate::operations::event;
@@ -247,6 +248,44 @@ async fn a_person_is_held_and_erased_however_their_address_is_spelled() {
     acts(&world, "CRM-7", "4711").await;
     placed(&world, "subject", "crm-7").await;
     erase::erase(server, &ana, &subject("CRM-7"), "case 42")
+        .await
+        .unwrap();
+}
+
+// R206
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_reason_of_a_hold_names_whom_it_covers() {
+    let world = World::new().await;
+    let (server, ana) = (&world.server, world.person(ANA).await);
+    let bad = |done: Problem| assert_eq!(done.code, "INPUT_INVALID", "{done:?}");
+    let target = Target::parse("subject", DANA).unwrap();
+    for reason in [
+        "about Dana@Example.com",
+        "what Dana Diaz did",
+        "Diaz, Dana: case 7",
+    ] {
+        bad(refused(hold::place(server, &ana, &target, reason).await));
+    }
+    let record = Target::parse("subject", "customer:4711").unwrap();
+    bad(refused(
+        hold::place(server, &ana, &record, "about 4711").await,
+    ));
+    assert!(hold::list(server, &ana).await.unwrap().is_empty());
+    let person = hold::place(server, &ana, &target, "case 7, Diana")
+        .await
+        .unwrap();
+    let record = hold::place(server, &ana, &record, "case 8").await.unwrap();
+    // At the end only aliases are known: addresses and records are found by them.
+    for reason in ["(Dana@example.com) wants it", "dana@example.com's wish"] {
+        bad(refused(hold::release(server, &ana, &person, reason).await));
+    }
+    bad(refused(
+        hold::release(server, &ana, &record, "customer:4711 is served").await,
+    ));
+    hold::release(server, &ana, &person, "case 7 is closed")
+        .await
+        .unwrap();
+    hold::release(server, &ana, &record, "case 8 is closed")
         .await
         .unwrap();
 }
