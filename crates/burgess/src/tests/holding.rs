@@ -1,6 +1,7 @@
 //! What legal holds and erasures must not lose: to an older copy of the database, to what runs beside
 //! them, to a name written another way, or to a reason that says too much.
 
+use burgess_core::app::Environment;
 use burgess_core::audit::ActionType;
 use burgess_core::roles::Role;
 use burgess_core::time::Span;
@@ -11,6 +12,7 @@ use super::keeping::{CANARY, acts, refused, subject};
 use super::world::{ANA, DANA, World, email};
 use crate::http::problem::Problem;
 use crate::jobs;
+use crate::operations::connect;
 use crate::operations::erase::{self, Erased};
 use crate::operations::event;
 use crate::operations::hold::{self, Target};
@@ -288,4 +290,26 @@ async fn no_reason_of_a_hold_names_whom_it_covers() {
     hold::release(server, &ana, &record, "case 8 is closed")
         .await
         .unwrap();
+}
+
+// R206
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_an_app_tells_of_somebody_who_was_erased_is_taken_without_them() {
+    let world = World::new().await;
+    let server = &world.server;
+    let (ana, dana) = (world.person(ANA).await, world.person(DANA).await);
+    let app = world.in_sandbox("Lunch poll").await;
+    let issued = connect::issue(server, &dana, &app, Environment::Sandbox).await;
+    let issued = issued.unwrap();
+    world.tell(&app, &issued).await;
+    erase::erase(server, &ana, &subject("tester"), "case 42")
+        .await
+        .unwrap();
+    world.tell(&app, &issued).await;
+    let last = server.ledger().size() - 1;
+    let event = server.journal.open(last).await.unwrap().event;
+    assert_eq!(
+        (&*event.resource_type, &*event.actor_id),
+        ("self_test", CLOSED)
+    );
 }
