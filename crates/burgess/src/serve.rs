@@ -153,6 +153,7 @@ pub async fn open(
         drafts: crate::web::Drafts::default(),
         draining: Mutex::new(()),
         archiving: Mutex::new(()),
+        copying: Mutex::new(()),
         holding: Mutex::new(()),
         erasing: Mutex::new(()),
         projecting: Mutex::new(()),

@@ -82,8 +82,10 @@ pub struct Server {
     pub drafts: crate::web::Drafts,
     /// One drainer at a time.
     pub draining: Mutex<()>,
-    /// One archivist at a time.
+    /// One at a time changes archive files. Never held over the network.
     pub archiving: Mutex<()>,
+    /// One at a time sends copies of them; nobody else waits for it.
+    pub copying: Mutex<()>,
     /// Taken from looking for legal holds until what they do not cover is gone, and to place one.
     pub holding: Mutex<()>,
     /// One erasure at a time, from before its key goes until its traces are gone. Taken before

@@ -101,6 +101,9 @@ impl Folder {
                 let said = Manifest {
                     bytes,
                     digest,
+                    // One at least: it is what tells this file from a copy made before.
+                    erased: said.erased.saturating_add(1),
+                    outdated: said.bucket.is_some(),
                     ..said
                 };
                 said.store(&manifest)?;
@@ -196,13 +199,20 @@ impl Folder {
         Ok(self.files.last())
     }
 
-    /// Notes where a copy of the file lies.
+    /// Notes where a copy of the file lies, and of which bytes it was made: an erasure may have
+    /// rewritten the file while it was on its way.
     ///
     /// # Errors
     /// [`ArchiveError`].
-    pub fn uploaded(&mut self, first: u64, bucket: &str) -> Result<(), ArchiveError> {
+    pub fn uploaded(
+        &mut self,
+        first: u64,
+        bucket: &str,
+        digest: &Digest,
+    ) -> Result<(), ArchiveError> {
         self.change(first, |manifest| {
             manifest.bucket = Some(bucket.to_owned());
+            manifest.outdated = manifest.digest != *digest;
             Ok(())
         })
     }
@@ -239,6 +249,7 @@ impl Folder {
                     let taken = file::blank(&archive, indices)?;
                     (manifest.bytes, manifest.digest) = manifest::digest(&archive)?;
                     manifest.erased = manifest.erased.saturating_add(taken);
+                    manifest.outdated |= taken > 0 && manifest.bucket.is_some();
                     blanked = blanked.saturating_add(taken);
                 }
                 Ok(())

@@ -55,6 +55,9 @@ pub struct Manifest {
     /// Where a copy lies; none while there is only the local file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bucket: Option<String>,
+    /// Whether an erasure has rewritten the local file since that copy was made.
+    #[serde(default)]
+    pub outdated: bool,
 }
 
 /// What names a file: a day and the entries in it.
@@ -134,6 +137,7 @@ impl Manifest {
             recorded: false,
             pruned: false,
             bucket: None,
+            outdated: false,
         })
     }
 

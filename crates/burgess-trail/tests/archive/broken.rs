@@ -69,7 +69,8 @@ fn a_missing_file_is_named_and_one_that_a_bucket_has_is_not_missed() {
 
     let (world, files) = three();
     let mut folder = world.open().unwrap();
-    folder.uploaded(0, "s3://bucket/main/x").unwrap();
+    let digest = folder.files()[0].digest;
+    folder.uploaded(0, "s3://bucket/main/x", &digest).unwrap();
     std::fs::remove_file(&files[0]).unwrap();
     let folder = world.open().unwrap();
     assert_eq!(folder.next(), 120);

@@ -85,6 +85,32 @@ fn erasure_takes_sealed_values_out_and_every_proof_still_holds() {
 }
 
 #[test]
+fn a_copy_made_before_an_erasure_is_known_to_be_outdated_also_when_it_was_on_its_way() {
+    let mut world = World::new();
+    let mut folder = world.open().unwrap();
+    for day in ["2026-01-18", "2026-01-19"] {
+        world.events(30);
+        world.seal(&mut folder, day).unwrap();
+    }
+    let digests: Vec<_> = folder.files().iter().map(|file| file.digest).collect();
+    folder.uploaded(0, "s3://bucket/a", &digests[0]).unwrap();
+    assert_eq!(folder.blank(&BTreeSet::from([100])).unwrap(), 0);
+    assert!(!folder.files()[0].outdated, "nothing was taken out");
+    assert_eq!(folder.blank(&BTreeSet::from([3, 33])).unwrap(), 2);
+    assert!(folder.files()[0].outdated);
+    assert!(!folder.files()[1].outdated, "it has no copy");
+    folder.uploaded(30, "s3://bucket/b", &digests[1]).unwrap();
+    let mut folder = world.open().unwrap();
+    assert!(
+        folder.files()[1].outdated,
+        "the copy is of what lay there before"
+    );
+    let rewritten = folder.files()[0].digest;
+    folder.uploaded(0, "s3://bucket/a", &rewritten).unwrap();
+    assert!(!world.open().unwrap().files()[0].outdated);
+}
+
+#[test]
 fn what_retention_removes_is_gone_and_what_it_leaves_still_proves_itself() {
     let mut world = World::new();
     let mut folder = world.open().unwrap();

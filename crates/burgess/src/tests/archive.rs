@@ -187,7 +187,7 @@ async fn a_sealed_day_gets_its_copy_once_and_nothing_is_ever_overwritten() {
     let now = server.ambient.now();
     let name = format!("main/{}", sealed.file);
     again
-        .put(&name, &path.join(&sealed.file), &sealed.digest, now)
+        .put(&name, &path.join(&sealed.file), &sealed, now)
         .await
         .unwrap();
 
@@ -196,7 +196,7 @@ async fn a_sealed_day_gets_its_copy_once_and_nothing_is_ever_overwritten() {
         "s3.put_object(Bucket='trail', Key='{key}', Body=b'another')"
     ));
     let taken = again
-        .put(&name, &path.join(&sealed.file), &sealed.digest, now)
+        .put(&name, &path.join(&sealed.file), &sealed, now)
         .await;
     let taken = taken.unwrap_err().to_string();
     assert!(taken.contains("another object"), "{taken}");

@@ -5,6 +5,7 @@ mod approvals;
 mod archive;
 mod checklist;
 mod clockwork;
+mod copies;
 mod gates;
 mod holding;
 mod intake;

@@ -1,16 +1,21 @@
 //! Copies of archive files in an S3-compatible bucket.
 //!
-//! A name is written once: `If-None-Match: *` makes an overwrite impossible, and an object that is
-//! there already is ours if it carries our digest. One PUT a file, so 5 GB at most. Requests are
-//! signed by `rusty-s3`, which does no I/O; sent by the client that everything else uses.
+//! `If-None-Match: *` makes it impossible to overwrite what is not known, and an object that is
+//! there already is ours if it carries our digest. The one object that is replaced is an older copy
+//! of the same file, from before an erasure; `If-Match` holds it to the one that was looked at. One
+//! PUT a file, so 5 GB at most. Requests are signed by `rusty-s3`, which does no I/O; sent by the
+//! client that everything else uses.
 
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use burgess_core::digest::Digest;
 use burgess_core::time::Timestamp;
+use burgess_trail::archive::Manifest;
 use bytes::Bytes;
 use futures_util::stream;
 use http::{Request, Response, StatusCode, header};
@@ -28,12 +33,18 @@ use crate::outlets;
 
 /// The largest object of one PUT.
 const BYTES_MAX: u64 = 5_000_000_000;
-/// How long a signature holds: a slow line sends 5 GB in an hour.
+/// How long a signature holds, and a request may take: a slow line sends 5 GB in an hour.
 const SIGNED_FOR: Duration = Duration::from_secs(3_600);
 /// Bytes read from the file at a time.
 const CHUNK: usize = 1 << 17;
-/// The digest goes along under this name.
+/// How long a bucket may take nothing and say nothing: stores pause for seconds, not for a minute.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// The digest goes along under this name, …
 const DIGEST: &str = "x-amz-meta-sha256";
+/// … that of the checkpoint, which tells what the file is a copy of, …
+const CHECKPOINT: &str = "x-amz-meta-checkpoint-sha256";
+/// … and how many sealed values were erased from it, which tells the newer copy from the older.
+const ERASED: &str = "x-amz-meta-erased";
 
 /// A copy did not come about.
 #[derive(Debug, thiserror::Error)]
@@ -52,6 +63,12 @@ pub enum BucketError {
     /// No answer.
     #[error("the bucket does not answer: {0}; it is asked again")]
     Unreachable(String),
+    /// It hangs.
+    #[error(
+        "the bucket took nothing and said nothing for {} s; it is asked again, check its address and its network",
+        .0.as_secs()
+    )]
+    Silent(Duration),
     /// A refusal.
     #[error("the bucket answered {status} for `{key}`: {said}; check its rights and its region")]
     Refused {
@@ -69,6 +86,29 @@ pub enum BucketError {
     Taken(String),
 }
 
+impl BucketError {
+    /// Its stable code.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Config(_) => "ARCHIVE_BUCKET_CONFIG",
+            Self::File { .. } => "ARCHIVE_FILE_UNREADABLE",
+            Self::Unreachable(_) => "ARCHIVE_BUCKET_UNREACHABLE",
+            Self::Silent(_) => "ARCHIVE_BUCKET_SILENT",
+            Self::Refused { .. } => "ARCHIVE_BUCKET_REFUSED",
+            Self::Taken(_) => "ARCHIVE_BUCKET_NAME_TAKEN",
+        }
+    }
+}
+
+/// What lies under a name.
+enum There {
+    Nothing,
+    /// What we would put.
+    Ours,
+    /// A copy of the same file that still holds values which were erased since; its entity tag.
+    Older(String),
+}
+
 type Stream = std::pin::Pin<
     Box<dyn futures_util::Stream<Item = Result<Frame<Bytes>, std::io::Error>> + Send>,
 >;
@@ -80,6 +120,7 @@ pub struct Bucket {
     credentials: Credentials,
     prefix: String,
     client: Client<HttpsConnector<HttpConnector>, Body>,
+    patience: Duration,
 }
 
 impl Bucket {
@@ -110,7 +151,14 @@ impl Bucket {
             credentials: Credentials::new(key, secret),
             prefix: config.prefix.trim_matches('/').to_owned(),
             client: Client::builder(TokioExecutor::new()).build(https),
+            patience: PATIENCE,
         })
+    }
+
+    /// The same with less patience.
+    #[cfg(test)]
+    pub fn patient(self, patience: Duration) -> Self {
+        Self { patience, ..self }
     }
 
     /// The object's key.
@@ -121,14 +169,58 @@ impl Bucket {
         }
     }
 
-    /// Puts a file there under `name`, unless it is there already, and answers where it lies.
+    /// Puts a file there under `name`, unless it is there already, and answers where it lies. Only
+    /// an older copy of the same file is replaced; a bucket that forbids that keeps the older one.
     pub async fn put(
         &self,
         name: &str,
         file: &Path,
-        digest: &Digest,
+        said: &Manifest,
         now: Timestamp,
     ) -> Result<String, BucketError> {
+        let key = self.key(name);
+        let there = format!("s3://{}/{key}", self.bucket.name());
+        let mut found = There::Nothing;
+        if said.outdated {
+            found = match self.look(&key, said, now).await {
+                Err(BucketError::Refused { status, .. }) if forbids(status) => {
+                    return Ok(kept(there));
+                }
+                found => found?,
+            };
+        }
+        // A second time for what was found under a name that was thought to be free.
+        for _ in 0..2 {
+            let older = match &found {
+                There::Ours => return Ok(there),
+                There::Older(tag) => Some(tag.as_str()),
+                There::Nothing => None,
+            };
+            let answer = self.put_once(&key, file, said, older, now).await?;
+            match answer.status() {
+                status if status.is_success() => return Ok(there),
+                StatusCode::PRECONDITION_FAILED | StatusCode::CONFLICT => {
+                    found = self.look(&key, said, now).await?;
+                }
+                status if older.is_some() && forbids(status) => return Ok(kept(there)),
+                _ => return Err(refused(key, answer, self.patience).await),
+            }
+        }
+        match found {
+            There::Ours => Ok(there),
+            There::Nothing | There::Older(_) => Err(BucketError::Taken(key)),
+        }
+    }
+
+    /// Sends the file, to be taken only where nothing lies, or where `older` does.
+    async fn put_once(
+        &self,
+        key: &str,
+        file: &Path,
+        said: &Manifest,
+        older: Option<&str>,
+        now: Timestamp,
+    ) -> Result<Response<Incoming>, BucketError> {
         let unreadable = |cause: &dyn std::fmt::Display| BucketError::File {
             file: file.display().to_string(),
             cause: cause.to_string(),
@@ -142,70 +234,107 @@ impl Bucket {
                 &"it is larger than 5 GB, which one request takes",
             ));
         }
-        let key = self.key(name);
-        let checksum = STANDARD.encode(digest.as_bytes());
-        let hex = digest.to_string();
+        let condition = older.map_or(("if-none-match", "*"), |tag| ("if-match", tag));
         let headers = [
-            ("if-none-match", "*"),
-            ("x-amz-checksum-sha256", checksum.as_str()),
-            (DIGEST, hex.as_str()),
+            (condition.0, condition.1.to_owned()),
+            (
+                "x-amz-checksum-sha256",
+                STANDARD.encode(said.digest.as_bytes()),
+            ),
+            (DIGEST, said.digest.to_string()),
+            (CHECKPOINT, checkpoint(said)),
+            (ERASED, said.erased.to_string()),
         ];
-        let mut action = PutObject::new(&self.bucket, Some(&self.credentials), &key);
-        for (name, value) in headers {
-            action.headers_mut().insert(name, value);
+        let mut action = PutObject::new(&self.bucket, Some(&self.credentials), key);
+        for (name, value) in &headers {
+            action.headers_mut().insert(*name, value.as_str());
         }
         let url = action.sign_with_time(SIGNED_FOR, &signed_at(now)?);
         let mut request = Request::put(url.as_str()).header(header::CONTENT_LENGTH, length);
-        for (name, value) in headers {
-            request = request.header(name, value);
+        for (name, value) in &headers {
+            request = request.header(*name, value);
         }
-        let request = request.body(Either::Left(StreamBody::new(chunks(open))));
-        let answer = self.send(request).await?;
-        let there = format!("s3://{}/{key}", self.bucket.name());
-        match answer.status() {
-            status if status.is_success() => Ok(there),
-            StatusCode::PRECONDITION_FAILED | StatusCode::CONFLICT => {
-                self.is_ours(&key, &hex, length, now).await?;
-                Ok(there)
-            }
-            _ => Err(refused(key, answer).await),
-        }
+        let sent = Arc::new(AtomicU64::new(0));
+        let body = StreamBody::new(chunks(open, Arc::clone(&sent)));
+        self.send(request.body(Either::Left(body)), &sent).await
     }
 
-    /// Whether what lies there is what we would have put: an earlier attempt whose answer was lost.
-    async fn is_ours(
-        &self,
-        key: &str,
-        digest: &str,
-        length: u64,
-        now: Timestamp,
-    ) -> Result<(), BucketError> {
+    /// What lies there: perhaps an earlier attempt whose answer was lost, perhaps from before an
+    /// erasure.
+    async fn look(&self, key: &str, said: &Manifest, now: Timestamp) -> Result<There, BucketError> {
         let action = HeadObject::new(&self.bucket, Some(&self.credentials), key);
         let url = action.sign_with_time(SIGNED_FOR, &signed_at(now)?);
         let request = Request::head(url.as_str()).body(Either::Right(Empty::new()));
-        let answer = self.send(request).await?;
-        if !answer.status().is_success() {
-            return Err(refused(key.to_owned(), answer).await);
+        let answer = self.send(request, &AtomicU64::new(0)).await?;
+        if answer.status() == StatusCode::NOT_FOUND {
+            return Ok(There::Nothing);
         }
-        let said = |name: &str| answer.headers().get(name).and_then(|it| it.to_str().ok());
-        let length = length.to_string();
-        let same = said(DIGEST) == Some(digest) && said("content-length") == Some(&length);
-        same.then_some(())
-            .ok_or_else(|| BucketError::Taken(key.to_owned()))
+        if !answer.status().is_success() {
+            return Err(refused(key.to_owned(), answer, self.patience).await);
+        }
+        let held = |name: &str| answer.headers().get(name).and_then(|it| it.to_str().ok());
+        let is = |name: &str, value: String| held(name) == Some(value.as_str());
+        if is(DIGEST, said.digest.to_string()) && is("content-length", said.bytes.to_string()) {
+            return Ok(There::Ours);
+        }
+        let erased = held(ERASED).and_then(|it| it.parse::<u64>().ok());
+        // A copy that lost more than the local file is not the older one of the two.
+        let older =
+            is(CHECKPOINT, checkpoint(said)) && erased.is_some_and(|erased| erased < said.erased);
+        match held("etag") {
+            Some(tag) if older => Ok(There::Older(tag.to_owned())),
+            _ => Err(BucketError::Taken(key.to_owned())),
+        }
     }
 
+    /// Sends a request, for as long as `sent` grows or an answer comes.
     async fn send(
         &self,
         request: Result<Request<Body>, http::Error>,
+        sent: &AtomicU64,
     ) -> Result<Response<Incoming>, BucketError> {
         let request = request.map_err(|e| BucketError::Config(e.to_string()))?;
-        let answer = tokio::time::timeout(SIGNED_FOR, self.client.request(request)).await;
         let unreachable =
             |cause: &dyn std::fmt::Display| BucketError::Unreachable(cause.to_string());
-        answer
-            .map_err(|e| unreachable(&e))?
-            .map_err(|e| unreachable(&e))
+        let patience = self.patience;
+        let asking = async {
+            let mut asking = std::pin::pin!(self.client.request(request));
+            let mut before = 0;
+            loop {
+                match tokio::time::timeout(patience, &mut asking).await {
+                    Ok(answer) => return answer.map_err(|e| unreachable(&e)),
+                    Err(_) if sent.load(Ordering::Relaxed) == before => {
+                        return Err(BucketError::Silent(patience));
+                    }
+                    Err(_) => before = sent.load(Ordering::Relaxed),
+                }
+            }
+        };
+        let answer = tokio::time::timeout(SIGNED_FOR, asking).await;
+        answer.map_err(|_| unreachable(&"the file was not taken within an hour"))?
     }
+}
+
+/// Whether a bucket lets nobody change, or even look at, what it has.
+fn forbids(status: StatusCode) -> bool {
+    matches!(
+        status,
+        StatusCode::FORBIDDEN | StatusCode::METHOD_NOT_ALLOWED
+    )
+}
+
+/// The copy that stays as it was; asking again every minute would change nothing.
+fn kept(there: String) -> String {
+    tracing::warn!(
+        %there,
+        "the bucket forbids changes: its copy keeps sealed values that were erased, and whose key is destroyed"
+    );
+    there
+}
+
+/// What tells a file's content but for its sealed values.
+fn checkpoint(said: &Manifest) -> String {
+    Digest::of(said.checkpoint.as_bytes()).to_string()
 }
 
 /// The time as the signer takes it, whose own version of the time crate is not ours.
@@ -217,12 +346,12 @@ fn signed_at<T: std::str::FromStr<Err: std::fmt::Display>>(
 }
 
 /// What was refused, with the beginning of what was said about it.
-async fn refused(key: String, answer: Response<Incoming>) -> BucketError {
+async fn refused(key: String, answer: Response<Incoming>, patience: Duration) -> BucketError {
     const SAID_MAX: usize = 2_000;
     let status = answer.status();
-    let said = http_body_util::Limited::new(answer.into_body(), SAID_MAX)
-        .collect()
-        .await;
+    let said = http_body_util::Limited::new(answer.into_body(), SAID_MAX).collect();
+    let said = tokio::time::timeout(patience, said).await;
+    let said = said.ok().and_then(Result::ok);
     let said = said.map(|said| said.to_bytes()).unwrap_or_default();
     BucketError::Refused {
         status,
@@ -231,12 +360,16 @@ async fn refused(key: String, answer: Response<Incoming>) -> BucketError {
     }
 }
 
-/// The file, piece by piece.
-fn chunks(file: tokio::fs::File) -> Stream {
-    Box::pin(stream::try_unfold(file, |mut file| async move {
-        let mut chunk = vec![0; CHUNK];
-        let read = file.read(&mut chunk).await?;
-        chunk.truncate(read);
-        Ok((read > 0).then(|| (Frame::data(Bytes::from(chunk)), file)))
+/// The file, piece by piece; `sent` counts what was asked for.
+fn chunks(file: tokio::fs::File, sent: Arc<AtomicU64>) -> Stream {
+    Box::pin(stream::try_unfold(file, move |mut file| {
+        let sent = Arc::clone(&sent);
+        async move {
+            let mut chunk = vec![0; CHUNK];
+            let read = file.read(&mut chunk).await?;
+            chunk.truncate(read);
+            sent.fetch_add(u64::try_from(read).unwrap_or(u64::MAX), Ordering::Relaxed);
+            Ok((read > 0).then(|| (Frame::data(Bytes::from(chunk)), file)))
+        }
     }))
 }

@@ -2,18 +2,22 @@
 //! an event, and copied to the bucket where there is one.
 //!
 //! Each step is safe to repeat, and what an earlier run left undone is done by the next: a file
-//! without its event gets it, a file without its copy is sent. So an event may stand twice after a
-//! crash, never not at all.
+//! without its event gets it, a file without its copy is sent, and so is one that an erasure has
+//! rewritten since. So an event may stand twice after a crash, never not at all. Nobody waits for
+//! the bucket: files are sent while erasure and pruning change them, and the next pass sends what
+//! was changed on its way. What fails in one shard holds up no other.
 
 mod bucket;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::http::StatusCode;
 use burgess_core::audit::ActionType;
+use burgess_core::digest::Digest;
 use burgess_core::time::{Span, Timestamp};
 use burgess_ledger::{Ledger, Shard};
 use burgess_trail::archive::{self, ArchiveError, Folder, Manifest};
@@ -21,6 +25,7 @@ use serde::Deserialize;
 
 use crate::http::problem::Problem;
 use crate::operations::event;
+use crate::outlets;
 use crate::server::Server;
 pub use bucket::{Bucket, BucketError};
 
@@ -36,9 +41,8 @@ pub async fn follow(server: Arc<Server>) {
     let mut tick = tokio::time::interval_at(start, EVERY);
     loop {
         tick.tick().await;
-        if let Err(problem) = pass(&server, None).await {
-            tracing::error!(detail = %problem.detail, "the archive stands still");
-        }
+        // What fails is told where it fails, and done by the next pass.
+        let _told = pass(&server, None).await;
     }
 }
 
@@ -93,27 +97,81 @@ pub async fn blank(
     blocking(work).await
 }
 
+/// What did not come about: all of it is told, and the first is answered.
+#[derive(Default)]
+struct Failures(Option<Problem>);
+
+impl Failures {
+    fn tell(&mut self, shard: &str, problem: Problem) {
+        tracing::error!(shard, code = problem.code, detail = %problem.detail, "the archive of a shard stands still");
+        self.0.get_or_insert(problem);
+    }
+}
+
 /// Seals what belongs to days up to `until` (yesterday, when nothing is said) in every shard, and
 /// answers the files that came of it.
 pub async fn pass(server: &Server, until: Option<&str>) -> Result<Vec<Manifest>, Problem> {
-    let mut sealed = Vec::new();
     if !server.config.archive.enabled {
-        return Ok(sealed);
+        return Ok(Vec::new());
     }
-    let _turn = server.archiving.lock().await;
     let day = day(server.ambient.now(), until)?;
+    let (mut sealed, mut waiting) = (Vec::new(), Vec::new());
+    let mut failures = Failures::default();
     for (name, ledger) in shards(server) {
-        let (path, day) = (server.config.archive_folder(&name), day.clone());
-        let (mut folder, first) = blocking(move || seal(&path, &ledger, &day)).await?;
-        record(server, &mut folder, &name).await?;
-        if let Some(config) = &server.config.archive.s3 {
-            let bucket = Bucket::open(config).map_err(|e| Problem::internal(&e))?;
-            copy(server, &mut folder, &bucket, &name).await?;
+        match shard(server, &name, ledger, &day).await {
+            Ok(done) => {
+                sealed.extend(done.sealed);
+                waiting.push((name, done.waiting));
+            }
+            Err(problem) => failures.tell(&name, problem),
         }
-        let new = |file: &&Manifest| Some(file.first) == first;
-        sealed.extend(folder.files().iter().find(new).cloned());
     }
-    Ok(sealed)
+    if let Some(config) = &server.config.archive.s3 {
+        let copied = copies(server, config, &waiting, &mut failures).await;
+        for file in &mut sealed {
+            let there = copied.get(&(file.origin.clone(), file.first));
+            file.bucket = there.cloned();
+        }
+    }
+    failures.0.map_or(Ok(sealed), Err)
+}
+
+/// What came of one shard.
+struct Done {
+    sealed: Option<Manifest>,
+    /// The files without a copy of what they hold.
+    waiting: Vec<Manifest>,
+}
+
+async fn shard(server: &Server, name: &str, ledger: Ledger, day: &str) -> Result<Done, Problem> {
+    let _turn = server.archiving.lock().await;
+    let (path, day) = (server.config.archive_folder(name), day.to_owned());
+    let sealing = move || seal(&path, &ledger, &day);
+    let (mut folder, first) = tokio::task::spawn_blocking(sealing)
+        .await
+        .map_err(|e| Problem::internal(&e))?
+        .map_err(|e| unarchived(&e))?;
+    record(server, &mut folder, name).await?;
+    let files = folder.files().iter();
+    let waits = |file: &&Manifest| (file.bucket.is_none() || file.outdated) && !file.pruned;
+    Ok(Done {
+        sealed: files
+            .clone()
+            .find(|file| Some(file.first) == first)
+            .cloned(),
+        waiting: files.filter(waits).cloned().collect(),
+    })
+}
+
+/// A failure that is the operator's to mend, so it says which.
+fn unarchived(cause: &ArchiveError) -> Problem {
+    let code = match cause {
+        ArchiveError::Io { .. } => "ARCHIVE_IO",
+        ArchiveError::Source(_) => "ARCHIVE_SOURCE",
+        ArchiveError::Missing(_) | ArchiveError::Gap { .. } => "ARCHIVE_INCOMPLETE",
+        _ => "ARCHIVE_DAMAGED",
+    };
+    Problem::new(StatusCode::INTERNAL_SERVER_ERROR, code, cause.to_string())
 }
 
 /// The last day that is to be sealed; only one that has ended can be.
@@ -207,31 +265,82 @@ async fn record(server: &Server, folder: &mut Folder, shard: &str) -> Result<(),
     Ok(())
 }
 
-/// Sends every file that has no copy yet.
+/// Sends what waits, and answers where each file lies now, by origin and first index.
+async fn copies(
+    server: &Server,
+    config: &outlets::Bucket,
+    waiting: &[(String, Vec<Manifest>)],
+    failures: &mut Failures,
+) -> BTreeMap<(String, u64), String> {
+    let _turn = server.copying.lock().await;
+    let mut copied = BTreeMap::new();
+    for (shard, files) in waiting.iter().filter(|(_, files)| !files.is_empty()) {
+        let bucket = match Bucket::open(config) {
+            Ok(bucket) => bucket,
+            Err(cause) => {
+                failures.tell(shard, uncopied(&cause));
+                break; // the configuration is the same for all
+            }
+        };
+        for file in files {
+            match copy(server, &bucket, shard, file).await {
+                Ok(there) => drop(copied.insert((file.origin.clone(), file.first), there)),
+                Err(Uncopied { problem, away }) => {
+                    failures.tell(shard, problem);
+                    if away {
+                        break; // not each of a year's files waits for it in turn
+                    }
+                }
+            }
+        }
+    }
+    copied
+}
+
+fn uncopied(cause: &BucketError) -> Problem {
+    Problem::new(StatusCode::BAD_GATEWAY, cause.code(), cause.to_string())
+}
+
+/// Why a file has no copy yet.
+struct Uncopied {
+    problem: Problem,
+    /// Whether the bucket does not answer at all.
+    away: bool,
+}
+
+/// Sends a file and notes where its copy lies.
 async fn copy(
     server: &Server,
-    folder: &mut Folder,
     bucket: &Bucket,
     shard: &str,
-) -> Result<(), Problem> {
+    file: &Manifest,
+) -> Result<String, Uncopied> {
     let path = server.config.archive_folder(shard);
-    let waiting: Vec<Manifest> = folder
-        .files()
-        .iter()
-        .filter(|file| file.bucket.is_none() && !file.pruned)
-        .cloned()
-        .collect();
-    for file in waiting {
-        let name = format!("{shard}/{}", file.file);
-        let local = path.join(&file.file);
-        let there = send(server, bucket, &name, &local, &file).await;
-        let there = there.map_err(|e| Problem::internal(&e))?;
-        folder
-            .uploaded(file.first, &there)
-            .map_err(|e| Problem::internal(&e))?;
-        tracing::info!(file = %file.file, %there, "an archive file has its copy");
-    }
-    Ok(())
+    let name = format!("{shard}/{}", file.file);
+    let sent = send(server, bucket, &name, &path.join(&file.file), file).await;
+    let there = sent.map_err(|cause| Uncopied {
+        away: matches!(cause, BucketError::Unreachable(_) | BucketError::Silent(_)),
+        problem: uncopied(&cause),
+    })?;
+    let noted = note(server, path, file.first, there.clone(), file.digest).await;
+    noted.map_err(|problem| Uncopied {
+        problem,
+        away: false,
+    })?;
+    tracing::info!(file = %file.file, %there, "an archive file has its copy");
+    Ok(there)
+}
+
+/// Opens the folder anew: it may have changed while the file was on its way.
+async fn note(
+    server: &Server,
+    path: PathBuf,
+    first: u64,
+    there: String,
+    digest: Digest,
+) -> Result<(), Problem> {
+    let _turn = server.archiving.lock().await;
+    blocking(move || Folder::open(&path)?.uploaded(first, &there, &digest)).await
 }
 
 /// Tries a few times, each time later; the next pass tries again.
@@ -244,10 +353,7 @@ async fn send(
 ) -> Result<String, BucketError> {
     let mut wait = Duration::from_secs(1);
     loop {
-        match bucket
-            .put(name, local, &file.digest, server.ambient.now())
-            .await
-        {
+        match bucket.put(name, local, file, server.ambient.now()).await {
             Err(BucketError::Unreachable(cause)) if wait < Duration::from_secs(8) => {
                 tracing::warn!(%cause, "the bucket does not answer");
                 tokio::time::sleep(wait).await;

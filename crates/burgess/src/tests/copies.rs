@@ -1,0 +1,294 @@
+//! Copies of archive files in a bucket that misbehaves, or that holds what was erased since. The
+//! bucket is a small one of our own; that we speak S3 as others do is `archive`'s to show.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::{OriginalUri, State};
+use axum::http::{HeaderMap, Method, StatusCode};
+use axum::response::{IntoResponse as _, Response};
+use burgess_core::audit::ActionType;
+use burgess_core::digest::Digest;
+use burgess_core::time::Span;
+use burgess_trail::archive::{Folder, Manifest};
+
+use crate::jobs::archive::{Bucket, BucketError, blank, pass};
+use crate::operations::event;
+use crate::operations::retention::LedgerClass;
+use crate::operations::retention::classes::Period;
+use crate::outlets;
+use crate::tests::world::World;
+
+/// Far longer than anything here takes on a busy machine, far shorter than a bucket is waited for.
+const SOON: Duration = Duration::from_secs(30);
+
+/// An object: its bytes, and the headers that came with them.
+struct Object {
+    bytes: Bytes,
+    headers: HeaderMap,
+}
+
+/// What the bucket holds and how it behaves; paths are `/trail/…`.
+#[derive(Default)]
+struct Held {
+    objects: BTreeMap<String, Object>,
+    asked: u64,
+    hangs: bool,
+    forbids_changes: bool,
+    refuses: Option<&'static str>,
+}
+
+#[derive(Clone, Default)]
+struct Store(Arc<Mutex<Held>>);
+
+impl Store {
+    fn change(&self, change: impl FnOnce(&mut Held)) {
+        change(&mut self.0.lock().unwrap());
+    }
+
+    fn asked(&self) -> u64 {
+        self.0.lock().unwrap().asked
+    }
+
+    /// The digest of the object under a name.
+    fn digest(&self, name: &str) -> Option<Digest> {
+        let held = self.0.lock().unwrap();
+        let object = held.objects.get(&format!("/trail/{name}"))?;
+        Some(Digest::of(&object.bytes))
+    }
+
+    /// Begins to listen; answers the bucket as the configuration names it.
+    async fn listen(&self, folder: &tempfile::TempDir) -> outlets::Bucket {
+        let credentials = folder.path().join("s3");
+        std::fs::write(&credentials, "KEY\nSECRET\n").unwrap();
+        let door = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let endpoint = format!("http://{}", door.local_addr().unwrap());
+        let app = Router::new().fallback(answer).with_state(self.clone());
+        tokio::spawn(async move { axum::serve(door, app).await });
+        outlets::Bucket {
+            endpoint,
+            bucket: "trail".to_owned(),
+            region: "us-east-1".to_owned(),
+            prefix: String::new(),
+            credentials_file: Some(credentials),
+            ca: None,
+        }
+    }
+}
+
+async fn answer(
+    State(store): State<Store>,
+    method: Method,
+    OriginalUri(uri): OriginalUri,
+    headers: HeaderMap,
+    bytes: Bytes,
+) -> Response {
+    let name = uri.path().to_owned();
+    let hangs = {
+        let mut held = store.0.lock().unwrap();
+        held.asked += 1;
+        held.hangs
+    };
+    if hangs {
+        std::future::pending::<()>().await;
+    }
+    let mut held = store.0.lock().unwrap();
+    if held.refuses.is_some_and(|part| name.contains(part)) {
+        return StatusCode::FORBIDDEN.into_response();
+    }
+    let tag = |object: &Object| format!("\"{}\"", Digest::of(&object.bytes));
+    let there = held.objects.get(&name);
+    if method == Method::HEAD {
+        let Some(object) = there else {
+            return StatusCode::NOT_FOUND.into_response();
+        };
+        let mut answer = object.bytes.clone().into_response();
+        for (name, value) in object
+            .headers
+            .iter()
+            .filter(|(name, _)| name.as_str().starts_with("x-amz-meta-"))
+        {
+            answer.headers_mut().insert(name, value.clone());
+        }
+        let tag = tag(object).parse().unwrap();
+        answer.headers_mut().insert("etag", tag);
+        return answer;
+    }
+    if let Some(object) = there {
+        let matches = headers
+            .get("if-match")
+            .is_some_and(|it| *it.as_bytes() == *tag(object).as_bytes());
+        if headers.contains_key("if-none-match") || !matches {
+            return StatusCode::PRECONDITION_FAILED.into_response();
+        }
+        if held.forbids_changes {
+            return StatusCode::FORBIDDEN.into_response();
+        }
+    }
+    held.objects.insert(name, Object { bytes, headers });
+    StatusCode::OK.into_response()
+}
+
+/// A world whose archive is copied to the bucket, a day later.
+async fn world(store: &Store, folder: &tempfile::TempDir) -> World {
+    let bucket = store.listen(folder).await;
+    let world = World::open(false, |config| {
+        config.archive.s3 = Some(bucket);
+        config.ledger_classes = vec![LedgerClass {
+            name: "traffic".to_owned(),
+            sources: vec!["console".to_owned()],
+            period: Period::Quarter,
+            keep_days: 400,
+            basis: "a test".to_owned(),
+        }];
+    })
+    .await;
+    let server = &world.server;
+    let event = event::about(&server.ambient, None, server.now().unwrap()).unwrap();
+    let event = event.by_job("test").did(ActionType::Read, "trail", "all");
+    server.record(event.done()).await.unwrap();
+    server.ambient.jump(Span::days(1));
+    world
+}
+
+fn first_of(world: &World, shard: &str) -> (PathBuf, Manifest) {
+    let path = world.server.config.archive_folder(shard);
+    let file = Folder::open(&path).unwrap().files()[0].clone();
+    (path.join(&file.file), file)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn neither_pruning_nor_an_erasure_waits_for_a_bucket_that_hangs() {
+    let (store, folder) = (Store::default(), tempfile::tempdir().unwrap());
+    store.change(|held| held.hangs = true);
+    let world = world(&store, &folder).await;
+    let server = Arc::clone(&world.server);
+    let copying = tokio::spawn(async move { pass(&server, None).await });
+    while store.asked() == 0 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let erasing = blank(&world.server, |sealed| !sealed.is_empty());
+    let erased = tokio::time::timeout(SOON, erasing).await;
+    assert!(erased.expect("it waited").unwrap() > 0);
+    let shard = world.server.shards.named("main").unwrap();
+    let pruning = crate::jobs::archive::prune(&world.server, &shard, u64::MAX);
+    let freed = tokio::time::timeout(SOON, pruning).await;
+    assert!(freed.expect("it waited").unwrap() > 0);
+    assert!(!copying.is_finished());
+    copying.abort();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_bucket_that_says_nothing_is_given_up_with_an_error_that_says_so() {
+    let (store, folder) = (Store::default(), tempfile::tempdir().unwrap());
+    let world = world(&store, &folder).await;
+    pass(&world.server, None).await.unwrap();
+    let (file, said) = first_of(&world, "main");
+    store.change(|held| held.hangs = true);
+    let config = world.server.config.archive.s3.as_ref().unwrap();
+    let bucket = Bucket::open(config).unwrap();
+    let bucket = bucket.patient(Duration::from_millis(100));
+    let now = world.server.ambient.now();
+    let putting = bucket.put("main/other", &file, &said, now);
+    let cause = tokio::time::timeout(SOON, putting)
+        .await
+        .expect("it waited")
+        .unwrap_err();
+    assert!(matches!(cause, BucketError::Silent(_)), "{cause}");
+    assert_eq!(cause.code(), "ARCHIVE_BUCKET_SILENT");
+    assert!(cause.to_string().contains("asked again"), "{cause}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_refused_in_one_shard_holds_up_no_other() {
+    let (store, folder) = (Store::default(), tempfile::tempdir().unwrap());
+    store.change(|held| held.refuses = Some("/main/"));
+    let world = world(&store, &folder).await;
+    let refused = pass(&world.server, None).await.unwrap_err();
+    assert_eq!(refused.code, "ARCHIVE_BUCKET_REFUSED");
+    assert!(refused.detail.contains("main/"), "{}", refused.detail);
+    assert_eq!(first_of(&world, "main").1.bucket, None);
+    let (_, traffic) = first_of(&world, "traffic");
+    assert!(traffic.bucket.is_some());
+    let name = format!("traffic/{}", traffic.file);
+    assert_eq!(store.digest(&name), Some(traffic.digest));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_archive_that_is_damaged_in_one_shard_holds_up_no_other() {
+    let (store, folder) = (Store::default(), tempfile::tempdir().unwrap());
+    let world = world(&store, &folder).await;
+    let path = world.server.config.archive_folder("main");
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    std::fs::write(&path, "a file where the folder belongs").unwrap();
+    let told = pass(&world.server, None).await.unwrap_err();
+    assert_eq!(told.code, "ARCHIVE_IO");
+    assert!(first_of(&world, "traffic").1.bucket.is_some());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_copy_that_an_erasure_rewrote_takes_the_place_of_the_old_one() {
+    let (store, folder) = (Store::default(), tempfile::tempdir().unwrap());
+    let world = world(&store, &folder).await;
+    pass(&world.server, None).await.unwrap();
+    let before = first_of(&world, "main").1;
+    let name = format!("main/{}", before.file);
+    assert_eq!(store.digest(&name), Some(before.digest));
+    let erased = blank(&world.server, |sealed| !sealed.is_empty()).await;
+    assert!(erased.unwrap() > 0);
+    pass(&world.server, None).await.unwrap();
+    let after = first_of(&world, "main").1;
+    assert_ne!(after.digest, before.digest);
+    assert_eq!(store.digest(&name), Some(after.digest));
+    assert!(!after.outdated);
+    let asked = store.asked();
+    pass(&world.server, None).await.unwrap();
+    assert_eq!(store.asked(), asked, "what is there is not sent again");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn only_an_older_copy_of_the_same_file_is_replaced() {
+    let (store, folder) = (Store::default(), tempfile::tempdir().unwrap());
+    let world = world(&store, &folder).await;
+    store.change(|held| held.refuses = Some("/main/"));
+    pass(&world.server, None).await.unwrap_err();
+    store.change(|held| held.refuses = None);
+    let (file, before) = first_of(&world, "main");
+    let config = world.server.config.archive.s3.as_ref().unwrap();
+    let bucket = Bucket::open(config).unwrap();
+    let (name, now) = (format!("main/{}", before.file), world.server.ambient.now());
+    // It arrives, the answer does not, and an erasure comes in between.
+    bucket.put(&name, &file, &before, now).await.unwrap();
+    let kept = folder.path().join("before");
+    std::fs::copy(&file, &kept).unwrap();
+    let erased = blank(&world.server, |sealed| !sealed.is_empty()).await;
+    assert!(erased.unwrap() > 0);
+    pass(&world.server, None).await.unwrap();
+    let after = first_of(&world, "main").1;
+    assert_eq!(store.digest(&name), Some(after.digest));
+    // What was put back from a backup does not bring values back that the bucket has lost.
+    let taken = bucket.put(&name, &kept, &before, now).await.unwrap_err();
+    assert_eq!(taken.code(), "ARCHIVE_BUCKET_NAME_TAKEN");
+    assert_eq!(store.digest(&name), Some(after.digest));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_bucket_that_forbids_changes_keeps_its_copy_and_is_asked_once() {
+    let (store, folder) = (Store::default(), tempfile::tempdir().unwrap());
+    let world = world(&store, &folder).await;
+    pass(&world.server, None).await.unwrap();
+    let before = first_of(&world, "main").1;
+    let erased = blank(&world.server, |sealed| !sealed.is_empty()).await;
+    assert!(erased.unwrap() > 0);
+    store.change(|held| held.forbids_changes = true);
+    pass(&world.server, None).await.unwrap();
+    let name = format!("main/{}", before.file);
+    assert_eq!(store.digest(&name), Some(before.digest));
+    let asked = store.asked();
+    pass(&world.server, None).await.unwrap();
+    assert_eq!(store.asked(), asked);
+}
