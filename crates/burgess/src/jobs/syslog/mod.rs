@@ -82,9 +82,12 @@ enum SyslogError {
 
 /// Sends to one receiver until the server stops.
 pub async fn follow(server: Arc<Server>, receiver: Syslog, pace: Pace) {
-    if let Err(problem) = announce(&server, &receiver).await {
-        tracing::error!(receiver = %receiver.name, detail = %problem.detail, "an export without its event does not begin");
-        return;
+    let mut pause = pace.pause;
+    // A ledger that cannot be written now, or a clock that is wrong, is mended without a restart.
+    while let Err(problem) = announce(&server, &receiver).await {
+        tracing::error!(receiver = %receiver.name, code = problem.code, detail = %problem.detail, "an export without its event does not begin yet");
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(PAUSE_MAX);
     }
     let mut pause = pace.pause;
     loop {
