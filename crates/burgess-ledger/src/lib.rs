@@ -23,6 +23,7 @@ mod group;
 mod install;
 pub mod key;
 pub mod leaf;
+pub mod line;
 mod locks;
 mod marks;
 mod names;

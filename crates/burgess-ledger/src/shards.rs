@@ -454,7 +454,7 @@ fn is_class(name: &str) -> bool {
 }
 
 /// Class and number of a shard's folder.
-fn parse(name: &str) -> Option<(&str, u32)> {
+pub(crate) fn parse(name: &str) -> Option<(&str, u32)> {
     let (class, number) = match name.split_once('-') {
         None => (name, 1),
         Some((class, text)) => {

@@ -10,6 +10,7 @@ mod faults;
 mod hostile;
 mod images;
 mod killing;
+mod lines;
 mod lives;
 mod locking;
 mod notes;

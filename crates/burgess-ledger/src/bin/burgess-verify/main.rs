@@ -7,6 +7,7 @@
 
 mod report;
 mod request;
+mod set;
 
 use burgess_ledger::pack::PackError;
 use burgess_ledger::proof::TlogProof;
@@ -23,6 +24,8 @@ const HELP: &str = "\
 Checks a ledger, the receipt of one entry, or a case export, under keys that you got from elsewhere.
 
   burgess-verify log DIR --key VKEY [--policy FILE] [--old CHECKPOINT]
+                    DIR is one ledger, or a folder of shards: then all of them are checked, and that
+                    each continues the one before. The key of the newest of each line is enough
   burgess-verify proof FILE --key VKEY [--policy FILE] [--entry FILE]
   burgess-verify pack FILE --key VKEY [--policy FILE]
 
@@ -195,6 +198,10 @@ fn check_log(request: &Request, trust: &Trust) -> Result<Finding, Failure> {
             "`{}` is not a folder",
             folder.display()
         )));
+    }
+    let shards = set::shards(folder);
+    if !shards.is_empty() && !folder.join("checkpoint").exists() {
+        return set::check(request, trust, &shards);
     }
     let old = request.old.as_deref();
     let old = old.map(|old| read_file(old, FILE_BYTES_MAX)).transpose()?;
