@@ -9,6 +9,7 @@ use burgess_core::id::Email;
 use burgess_core::roles::Role;
 use burgess_core::time::Span;
 use burgess_ledger::AppendError;
+use burgess_trail::archive::Manifest;
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{UnixListener, UnixStream};
@@ -16,6 +17,7 @@ use tokio::net::{UnixListener, UnixStream};
 use super::run::{Failure, Outcome, config, key, say};
 use super::{AdvisoriesVerb, Format, Place};
 use crate::config::Config;
+use crate::jobs::archive;
 use crate::operations::people::{self, Invited};
 use crate::operations::{recover, retention, secrets};
 use crate::serve;
@@ -48,6 +50,11 @@ pub enum Ask {
     },
     /// A time stamp on the newest checkpoint.
     Timestamp,
+    /// What waits for the archive.
+    Archive {
+        /// Up to which day.
+        until: Option<String>,
+    },
     /// A connector's secret.
     Secret {
         /// Which connector.
@@ -104,6 +111,12 @@ async fn answer(server: &Server, ask: Ask) -> Result<String, String> {
         Ask::Timestamp => crate::jobs::timestamp::stamp(server)
             .await
             .map(|stamped| stamped.to_string()),
+        Ask::Archive { until } => {
+            let sealed = archive::pass(server, until.as_deref())
+                .await
+                .map_err(|p| p.detail)?;
+            Ok(archived(server, &sealed))
+        }
         Ask::Secret {
             connector,
             environment,
@@ -117,6 +130,28 @@ async fn answer(server: &Server, ask: Ask) -> Result<String, String> {
             ))
         }
     }
+}
+
+fn archived(server: &Server, sealed: &[Manifest]) -> String {
+    if sealed.is_empty() {
+        return "nothing waits: all of these days is archived".to_owned();
+    }
+    let line = |file: &Manifest| {
+        let shard = server.shards.of_origin(&file.origin);
+        let path = server
+            .config
+            .archive_folder(&shard.map(|shard| shard.name).unwrap_or_default());
+        let copy = file.bucket.as_ref();
+        let copy = copy.map(|there| format!(", copy at {there}"));
+        format!(
+            "entries {} to {} are in {}{}",
+            file.first,
+            file.last,
+            path.join(&file.file).display(),
+            copy.unwrap_or_default()
+        )
+    };
+    sealed.iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
 /// The socket of a running server.

@@ -533,6 +533,17 @@ pub enum AuditVerb {
         #[arg(long)]
         out: Option<PathBuf>,
     },
+    /// Seal what waits as Parquet files and send their copies, on the machine itself; the server
+    /// does it by itself after midnight UTC
+    Archive {
+        /// Only where something of this day or of one before waits, as 2026-01-18 in UTC; a file
+        /// ends with the newest checkpoint all the same [default: yesterday]
+        #[arg(long, value_name = "DATE")]
+        until: Option<String>,
+        /// Where the server lives
+        #[command(flatten)]
+        place: Place,
+    },
     /// Verify a ledger folder, as burgess-verify does
     Verify {
         /// The ledger shard's folder

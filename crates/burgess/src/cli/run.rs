@@ -11,7 +11,7 @@ use burgess_core::roles::Role;
 use burgess_core::time::Span;
 use clap::CommandFactory as _;
 
-use super::{Cli, LedgerVerb, Place, Verb, host, local, remote};
+use super::{AuditVerb, Cli, LedgerVerb, Place, Verb, host, local, remote};
 use crate::config::{Config, Flags};
 use crate::kms::envelope::Key;
 use crate::kms::kek::{self, KekError};
@@ -115,6 +115,7 @@ fn dispatch(verb: Verb) -> Outcome {
         Verb::Recover { place } => wait(host::recover(place)),
         Verb::Doctor { place, printing } => host::doctor(&place, printing.format),
         Verb::Advisories(verb) => host::advisories(verb),
+        Verb::Audit(AuditVerb::Archive { until, place }) => wait(archive(until, place)),
         Verb::Ledger(LedgerVerb::Rotate { class, place }) => wait(rotate(class, place)),
         Verb::Ledger(LedgerVerb::RetentionPolicy { format, place }) => {
             host::retention_policy(&place, &format)
@@ -129,6 +130,12 @@ fn dispatch(verb: Verb) -> Outcome {
         | Verb::Policy(_)) => local::run(verb),
         verb => remote::run(verb),
     }
+}
+
+async fn archive(until: Option<String>, place: Place) -> Outcome {
+    let said = host::ask(&config(&place)?, host::Ask::Archive { until }).await?;
+    say(&format!("{said}\n"));
+    Ok(true)
 }
 
 async fn rotate(class: String, place: Place) -> Outcome {

@@ -72,6 +72,33 @@ async fn a_day_is_sealed_when_it_has_ended_and_the_file_is_an_event() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_waits_is_sealed_only_where_it_reaches_back_to_the_day_that_was_asked_for() {
+    let world = World::open(false, |config| config.archive.enabled = false).await;
+    let server = &world.server;
+    let today = server.ambient.now().date();
+    server.ambient.jump(Span::days(3));
+    let days = |back| server.ambient.now().minus(Span::days(back)).date();
+    for (until, code, part) in [
+        ("2026-13-01".to_owned(), "DAY_MALFORMED", "write it as"),
+        ("18.1.2026".to_owned(), "DAY_MALFORMED", "write it as"),
+        (days(0), "DAY_NOT_ENDED", "the last one is"),
+    ] {
+        let refused = pass(server, Some(&until)).await.unwrap_err();
+        assert_eq!(refused.code, code, "{until}");
+        assert!(refused.detail.contains(&until), "{}", refused.detail);
+        assert!(refused.detail.contains(part), "{}", refused.detail);
+    }
+    assert_eq!(
+        pass(server, Some(&days(4))).await.unwrap(),
+        [],
+        "all is younger"
+    );
+    let sealed = pass(server, Some(&today)).await.unwrap().remove(0);
+    assert_eq!(sealed.day, days(1), "it reaches to now, and says so");
+    assert_eq!(pass(server, Some(&today)).await.unwrap(), []);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_file_that_a_crash_left_without_its_event_gets_it() {
     let world = World::new().await;
     let server = &world.server;

@@ -3,6 +3,7 @@
 //!
 //! Real exports lie beside the project, not in it; without them the tests that need them say so.
 
+mod archiving;
 mod bad_days;
 mod client;
 mod controls;

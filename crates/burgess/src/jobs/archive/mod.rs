@@ -37,6 +37,9 @@ const HEAD_MAX: u64 = 4;
 
 /// Seals what is due until the server stops.
 pub async fn follow(server: Arc<Server>) {
+    if !server.config.archive.enabled {
+        return;
+    }
     let start = tokio::time::Instant::now() + EVERY;
     let mut tick = tokio::time::interval_at(start, EVERY);
     loop {
@@ -108,17 +111,15 @@ impl Failures {
     }
 }
 
-/// Seals what belongs to days up to `until` (yesterday, when nothing is said) in every shard, and
-/// answers the files that came of it.
+/// Seals every shard in which something of `until` (yesterday, when nothing is said) or of a day
+/// before waits, and answers the files that came of it. A file ends where the newest checkpoint
+/// does, since nothing shorter is signed, and has the name of the last day that has ended.
 pub async fn pass(server: &Server, until: Option<&str>) -> Result<Vec<Manifest>, Problem> {
-    if !server.config.archive.enabled {
-        return Ok(Vec::new());
-    }
-    let day = day(server.ambient.now(), until)?;
+    let days = days(server.ambient.now(), until)?;
     let (mut sealed, mut waiting) = (Vec::new(), Vec::new());
     let mut failures = Failures::default();
     for (name, ledger) in shards(server) {
-        match shard(server, &name, ledger, &day).await {
+        match shard(server, &name, ledger, &days).await {
             Ok(done) => {
                 sealed.extend(done.sealed);
                 waiting.push((name, done.waiting));
@@ -143,10 +144,10 @@ struct Done {
     waiting: Vec<Manifest>,
 }
 
-async fn shard(server: &Server, name: &str, ledger: Ledger, day: &str) -> Result<Done, Problem> {
+async fn shard(server: &Server, name: &str, ledger: Ledger, days: &Days) -> Result<Done, Problem> {
     let _turn = server.archiving.lock().await;
-    let (path, day) = (server.config.archive_folder(name), day.to_owned());
-    let sealing = move || seal(&path, &ledger, &day);
+    let (path, days) = (server.config.archive_folder(name), days.clone());
+    let sealing = move || seal(&path, &ledger, &days);
     let (mut folder, first) = tokio::task::spawn_blocking(sealing)
         .await
         .map_err(|e| Problem::internal(&e))?
@@ -174,19 +175,35 @@ fn unarchived(cause: &ArchiveError) -> Problem {
     Problem::new(StatusCode::INTERNAL_SERVER_ERROR, code, cause.to_string())
 }
 
-/// The last day that is to be sealed; only one that has ended can be.
-fn day(now: Timestamp, until: Option<&str>) -> Result<String, Problem> {
-    let yesterday = now.minus(Span::days(1)).date();
-    let Some(day) = until else {
-        return Ok(yesterday);
-    };
-    let is_day = Timestamp::parse(&format!("{day}T00:00:00Z")).is_ok_and(|at| at.date() == day);
-    if is_day && *day <= *yesterday {
-        return Ok(day.to_owned());
+/// Days as `2026-01-18`.
+#[derive(Clone)]
+struct Days {
+    /// What is of this day or of one before is due.
+    until: String,
+    /// The last day that has ended.
+    ended: String,
+}
+
+/// Only a day that has ended can be sealed.
+fn days(now: Timestamp, until: Option<&str>) -> Result<Days, Problem> {
+    let ended = now.minus(Span::days(1)).date();
+    let until = until.unwrap_or(&ended).to_owned();
+    let is_day = Timestamp::parse(&format!("{until}T00:00:00Z")).is_ok_and(|at| at.date() == until);
+    if !is_day {
+        return Err(Problem::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "DAY_MALFORMED",
+            format!("`{until}` is not a day: write it as {ended}"),
+        ));
     }
-    Err(Problem::input(format!(
-        "`{day}` is not a day that has ended: the last one is {yesterday}"
-    )))
+    if until > ended {
+        return Err(Problem::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "DAY_NOT_ENDED",
+            format!("`{until}` is not a day that has ended: the last one is {ended}"),
+        ));
+    }
+    Ok(Days { until, ended })
 }
 
 async fn blocking<T: Send + 'static>(
@@ -197,18 +214,18 @@ async fn blocking<T: Send + 'static>(
         .map_err(|e| Problem::internal(&e))
 }
 
-/// Opens the folder and seals the day, if something of it waits; answers the file's first index.
-fn seal(path: &Path, ledger: &Ledger, day: &str) -> Result<(Folder, Option<u64>), ArchiveError> {
+/// Opens the folder and seals what waits, if any of it is due; answers the file's first index.
+fn seal(path: &Path, ledger: &Ledger, days: &Days) -> Result<(Folder, Option<u64>), ArchiveError> {
     let source = |cause: &dyn std::fmt::Display| ArchiveError::Source(cause.to_string());
     let mut folder = Folder::open(path)?;
     let oldest = oldest_day(ledger, folder.next()).map_err(|e| source(&e))?;
-    if oldest.is_none_or(|oldest| *oldest > *day) {
+    if oldest.is_none_or(|oldest| oldest > days.until) {
         return Ok((folder, None));
     }
     let checkpoint = ledger.publish_blocking().map_err(|e| source(&e))?;
     let mut rows = |range: Range<u64>| rows(ledger, range).map_err(|e| e.to_string());
     let first = folder
-        .seal(day, &checkpoint, &mut rows)?
+        .seal(&days.ended, &checkpoint, &mut rows)?
         .map(|sealed| sealed.first);
     Ok((folder, first))
 }
