@@ -52,7 +52,7 @@ pub use error::StoreError;
 pub use holds::{Covers, Hold};
 pub use idempotency::{Answer, Attempt};
 pub use keys::{KeyState, SubjectErasure, SubjectKey, WrappedKey};
-pub use locks::Locks;
+pub use locks::{Locks, newest_checkpoints};
 pub use outbox::{Backlog, OutboxLimit, Pending};
 pub use people::PersonRecord;
 pub use policies::{PolicyBundle, RuleKind};

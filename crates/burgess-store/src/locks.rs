@@ -4,14 +4,16 @@
 //! own: the publication of a checkpoint waits for no other reader or writer of this process. Not
 //! here: what a checkpoint is and what follows from where a row stands; the ledger knows.
 
+use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
 use burgess_ledger::{LockError, LockTable};
 use tokio::runtime::Handle;
 
 use crate::error::StoreError;
-use crate::sqlite::Connection;
-use crate::store::Store;
+use crate::sqlite::{self, Connection};
+use crate::store::{DATABASE, Store};
 
 /// The lock table of a store. Must not be asked on a thread that drives async tasks.
 pub struct Locks {
@@ -33,6 +35,19 @@ impl Store {
             runtime: Handle::current(),
         })
     }
+}
+
+/// The newest signed checkpoint of each log, by origin, as the database under `dir` has it; none
+/// where there is no database. Changes nothing, and may be asked beside a running server.
+pub async fn newest_checkpoints(dir: &Path) -> Result<BTreeMap<String, String>, StoreError> {
+    let database = dir.join(DATABASE);
+    if !database.exists() {
+        return Ok(BTreeMap::new());
+    }
+    let mut connection = sqlite::look(&database).await?;
+    let rows = sqlx::query_as("SELECT origin, note FROM ledger_locks");
+    let rows: Vec<(String, String)> = rows.fetch_all(&mut connection).await?;
+    Ok(rows.into_iter().collect())
 }
 
 impl Locks {

@@ -57,6 +57,17 @@ pub(crate) async fn connect(path: &Path) -> Result<Connection, StoreError> {
     Ok(options(path).connect().await?)
 }
 
+/// A connection that changes nothing, beside a server that may run.
+pub(crate) async fn look(path: &Path) -> Result<Connection, StoreError> {
+    // Without the journal mode, which a restored copy has not yet and setting would write.
+    let options = SqliteConnectOptions::new()
+        .filename(path)
+        .read_only(true)
+        .busy_timeout(BUSY_TIMEOUT)
+        .pragma("trusted_schema", "OFF");
+    Ok(options.connect().await?)
+}
+
 fn options(path: &Path) -> SqliteConnectOptions {
     SqliteConnectOptions::new()
         .filename(path)

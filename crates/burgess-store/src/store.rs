@@ -17,7 +17,7 @@ use crate::sqlite::{self, Pool};
 /// Name of the lock in the data folder.
 const LOCK: &str = "burgess.lock";
 /// Name of the database.
-const DATABASE: &str = "burgess.db";
+pub(crate) const DATABASE: &str = "burgess.db";
 /// Name of the folder of blobs.
 const BLOBS: &str = "blobs";
 

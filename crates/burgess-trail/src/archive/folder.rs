@@ -3,7 +3,7 @@
 //! The commit point is the rename of the Parquet file. A file without its manifest was cut off
 //! right after it, and gets one when the folder is opened; what has not been renamed is begun anew.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
@@ -57,9 +57,50 @@ impl Folder {
         Ok(folder)
     }
 
+    /// What the manifests say, in order, after the same checks; but nothing is changed, finished or
+    /// removed, so it may be asked while somebody else writes there. Blocks for file access.
+    ///
+    /// # Errors
+    /// [`ArchiveError`] names the first file that is missing, damaged or out of place.
+    pub fn look(path: &Path) -> Result<Vec<Manifest>, ArchiveError> {
+        let mut stems = BTreeMap::new();
+        for entry in std::fs::read_dir(path).map_err(ArchiveError::io(path))? {
+            let file = entry.map_err(ArchiveError::io(path))?.path();
+            let is_manifest = file.extension().is_some_and(|it| it == "json");
+            let stem = file.file_stem().and_then(|it| it.to_str());
+            if let Some(sealed) = stem.and_then(Sealed::parse).filter(|_| is_manifest) {
+                stems.insert((sealed.first, sealed.last), file);
+            }
+        }
+        let (mut files, mut expected) = (Vec::new(), 0);
+        for ((first, last), file) in stems {
+            let said = Manifest::load(&file)?;
+            let archive = path.join(&said.file);
+            if first != expected {
+                return Err(ArchiveError::Gap {
+                    file: archive,
+                    expected,
+                    found: first,
+                });
+            }
+            match std::fs::metadata(&archive) {
+                Ok(there) if said.pruned || there.len() == said.bytes => {}
+                Ok(there) => {
+                    let what = format!("it has {} bytes of {}", there.len(), said.bytes);
+                    return Err(ArchiveError::damaged(&archive, what));
+                }
+                Err(_) if said.pruned || said.bucket.is_some() => {}
+                Err(_) => return Err(ArchiveError::Missing(archive)),
+            }
+            expected = last.saturating_add(1);
+            files.push(said);
+        }
+        Ok(files)
+    }
+
     /// The files by their names, in the order of their entries; leftovers are removed.
     fn list(&self) -> Result<Vec<Sealed>, ArchiveError> {
-        let mut found = std::collections::BTreeMap::new();
+        let mut found = BTreeMap::new();
         let entries = std::fs::read_dir(&self.path).map_err(ArchiveError::io(&self.path))?;
         for entry in entries {
             let path = entry.map_err(ArchiveError::io(&self.path))?.path();

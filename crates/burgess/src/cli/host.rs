@@ -15,7 +15,7 @@ use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 
 use super::run::{Failure, Outcome, config, key, say};
-use super::{AdvisoriesVerb, Format, Place};
+use super::{AdvisoriesVerb, Place};
 use crate::config::Config;
 use crate::jobs::archive;
 use crate::operations::people::{self, Invited};
@@ -282,77 +282,6 @@ pub async fn recover(place: Place) -> Outcome {
         "the ledger holds {entries} entries and is in order; start the server, which takes its disk reserve again\n"
     ));
     Ok(true)
-}
-
-/// One thing that is missing or unsafe.
-#[derive(Serialize)]
-struct Symptom {
-    what: String,
-    fix: String,
-}
-
-/// What is missing or unsafe, each with its fix.
-pub fn doctor(place: &Place, format: Format) -> Outcome {
-    let mut found = Vec::new();
-    let mut note = |what: String, fix: &str| {
-        found.push(Symptom {
-            what,
-            fix: fix.to_owned(),
-        })
-    };
-    match config(place) {
-        Err(Failure(error)) => note(error, "mend the configuration"),
-        Ok(config) => {
-            if let Err(Failure(error)) = key(&config) {
-                note(
-                    error,
-                    "run `burgess keygen PATH`, then start with `--kek-file PATH`",
-                );
-            }
-            folder_mode(&config.data, &mut note);
-            let archives = std::fs::read_dir(config.data.join("advisories"))
-                .map(Iterator::count)
-                .unwrap_or_default();
-            if archives == 0 {
-                note(
-                    "no advisories are loaded, so no vulnerability can be found".to_owned(),
-                    "run `burgess advisories sync --from PyPI.zip npm.zip`",
-                );
-            }
-            if config.connectors.is_empty() {
-                note(
-                    "no connector has an address, so no call can leave".to_owned(),
-                    "add [[connector]] entries to burgess.toml",
-                );
-            }
-            if config.witness_policy.is_none() {
-                note(
-                    "no witness cosigns the ledger: the operator could rewrite history".to_owned(),
-                    "run `burgess witness` on another machine and name it in a policy under [witness], or keep checkpoints elsewhere and verify with `--old`",
-                );
-            }
-        }
-    }
-    match format {
-        Format::Json => say(&format!("{}\n", serde_json::to_string_pretty(&found)?)),
-        _ if found.is_empty() => say("nothing is missing or unsafe\n"),
-        _ => found
-            .iter()
-            .for_each(|s| say(&format!("{}\n  fix: {}\n", s.what, s.fix))),
-    }
-    Ok(found.is_empty())
-}
-
-fn folder_mode(data: &Path, note: &mut impl FnMut(String, &str)) {
-    use std::os::unix::fs::PermissionsExt as _;
-    if let Ok(meta) = std::fs::metadata(data)
-        && meta.permissions().mode() & 0o077 != 0
-    {
-        note(
-            format!("`{}` can be read by others", data.display()),
-            "run `chmod 700` on it",
-        );
-    }
 }
 
 /// Copies OSV archives into the data folder, after reading each.

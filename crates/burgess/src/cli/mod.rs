@@ -2,6 +2,7 @@
 //!
 //! One file per group of verbs. Exit codes: 0 yes, 1 no, 2 the call or its input was wrong.
 
+pub mod doctor;
 pub mod host;
 pub mod local;
 pub mod remote;

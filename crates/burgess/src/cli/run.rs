@@ -11,7 +11,7 @@ use burgess_core::roles::Role;
 use burgess_core::time::Span;
 use clap::CommandFactory as _;
 
-use super::{AuditVerb, Cli, LedgerVerb, Place, Verb, host, local, remote};
+use super::{AuditVerb, Cli, LedgerVerb, Place, Verb, doctor, host, local, remote};
 use crate::config::{Config, Flags};
 use crate::kms::envelope::Key;
 use crate::kms::kek::{self, KekError};
@@ -113,7 +113,7 @@ fn dispatch(verb: Verb) -> Outcome {
             Ok(true)
         }
         Verb::Recover { place } => wait(host::recover(place)),
-        Verb::Doctor { place, printing } => host::doctor(&place, printing.format),
+        Verb::Doctor { place, printing } => wait(doctor::run(place, printing.format)),
         Verb::Advisories(verb) => host::advisories(verb),
         Verb::Audit(AuditVerb::Archive { until, place }) => wait(archive(until, place)),
         Verb::Ledger(LedgerVerb::Rotate { class, place }) => wait(rotate(class, place)),

@@ -6,6 +6,7 @@ mod archive;
 mod checklist;
 mod clockwork;
 mod copies;
+mod doctor;
 mod gates;
 mod holding;
 mod intake;
