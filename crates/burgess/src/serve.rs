@@ -98,7 +98,7 @@ pub async fn open(
         Witnesses::open(config.witness_policy.as_deref(), &main.ledger).map_err(open_error)?;
     // Before anything is appended: on an older copy, an entry would begin a second history.
     witnesses
-        .round(&main.ledger, ambient.monotonic(), WITNESS_TIME_MAX)
+        .round(&shards, ambient.monotonic(), WITNESS_TIME_MAX)
         .await;
     let subjects = Arc::new(Subjects::new(
         Arc::clone(&store),

@@ -52,7 +52,7 @@ pub struct Server {
     pub classes: Classes,
     /// Keys of data subjects.
     pub subjects: Arc<Subjects>,
-    /// Who cosigns the shard `main` that is open.
+    /// Who cosigns the shards.
     pub witnesses: Witnesses,
     /// Events into the ledger and back.
     pub journal: Arc<Journal>,

@@ -108,9 +108,10 @@ async fn answer(server: &Server, ask: Ask) -> Result<String, String> {
                 next.name, next.vkey
             ))
         }
-        Ask::Timestamp => crate::jobs::timestamp::stamp(server)
-            .await
-            .map(|stamped| stamped.to_string()),
+        Ask::Timestamp => crate::jobs::timestamp::stamp(server).await.map(|stamped| {
+            let lines = stamped.iter().map(ToString::to_string);
+            lines.collect::<Vec<_>>().join("\n")
+        }),
         Ask::Archive { until } => {
             let sealed = archive::pass(server, until.as_deref())
                 .await

@@ -71,10 +71,17 @@ fn witness_figures(server: &App) -> String {
     let (size, by) = standing.map_or((0, 0), |(signed, standing)| {
         (signed.checkpoint.size, standing.by.len())
     });
-    let published = server.ledger().checkpoint().checkpoint.size;
+    // Of the shard that is furthest behind, sealed ones too.
+    let lags = server.shards.all().into_iter().map(|shard| {
+        let witnessed = server.witnesses.standing(&shard.ledger);
+        let size = witnessed.map_or(0, |(signed, _)| signed.checkpoint.size);
+        let published = shard.ledger.checkpoint().checkpoint.size;
+        published.saturating_sub(size)
+    });
+    let lag = lags.max().unwrap_or_default();
     format!(
         "# TYPE burgess_witnessed_size gauge\nburgess_witnessed_size {size}\n# TYPE burgess_witness_lag_entries gauge\nburgess_witness_lag_entries {}\n# TYPE burgess_witnessed_by gauge\nburgess_witnessed_by {by}\n# TYPE burgess_witness_alarm gauge\nburgess_witness_alarm {}\n",
-        published.saturating_sub(size),
+        lag,
         u8::from(server.witnesses.alarm().is_some()),
     )
 }

@@ -1,6 +1,6 @@
-//! Has the newest checkpoint stamped once a day, and when it is asked to (RFC 3161).
+//! Has the newest checkpoint of every shard stamped once a day, and when it is asked to (RFC 3161).
 //!
-//! `DATA/timestamps/SIZE.checkpoint` is what was stamped, `SIZE.tsr` the answer; both are made whole
+//! `DATA/timestamps/SHARD/SIZE.checkpoint` is what was stamped, `SIZE.tsr` the answer; both are made whole
 //! or not at all, and are checked with
 //! `openssl ts -verify -data SIZE.checkpoint -in SIZE.tsr -CAfile AUTHORITY.pem`.
 
@@ -9,6 +9,8 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
+
+use burgess_ledger::SignedCheckpoint;
 
 use crate::outward::Outward;
 use crate::server::Server;
@@ -26,6 +28,7 @@ const REPLY: &str = "application/timestamp-reply";
 
 /// What was stamped.
 pub struct Stamped {
+    shard: String,
     size: u64,
     time: String,
     file: PathBuf,
@@ -35,8 +38,9 @@ impl std::fmt::Display for Stamped {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(
             f,
-            "the checkpoint of {} entries is stamped {}: {}",
+            "the checkpoint of {} entries of {} is stamped {}: {}",
             self.size,
+            self.shard,
             self.time,
             self.file.display()
         )
@@ -53,7 +57,9 @@ pub async fn follow(server: Arc<Server>) {
         tokio::time::sleep(pause).await;
         pause = match stamp(&server).await {
             Ok(stamped) => {
-                tracing::info!(%stamped, "time stamp");
+                for stamped in stamped {
+                    tracing::info!(%stamped, "time stamp");
+                }
                 EVERY
             }
             Err(cause) => {
@@ -64,25 +70,81 @@ pub async fn follow(server: Arc<Server>) {
     }
 }
 
-/// Has the newest checkpoint stamped: the witnessed one where there is one.
-pub async fn stamp(server: &Server) -> Result<Stamped, String> {
+/// Has the newest checkpoint of every open shard stamped, and the last one of every sealed shard: the
+/// witnessed one where there is one. What fails for one shard holds up no other; the first cause is
+/// answered.
+pub async fn stamp(server: &Server) -> Result<Vec<Stamped>, String> {
     let url = server.config.timestamp_url.as_deref();
     let url =
         url.ok_or("no time stamping authority is configured: add [timestamp] with its url")?;
-    let witnessed = server.witnesses.standing(&server.ledger());
-    let signed = witnessed.map_or_else(|| server.ledger().checkpoint(), |(signed, _)| signed);
-    let size = signed.checkpoint.size;
-    let folder = server.config.data.join("timestamps");
-    let (note, file) = (
-        folder.join(format!("{size}.checkpoint")),
-        folder.join(format!("{size}.tsr")),
-    );
-    if file.exists() {
-        return Err(format!(
-            "the checkpoint of {size} entries is stamped already: {}",
-            file.display()
-        ));
+    let (mut stamped, mut failed, mut already) = (Vec::new(), None, Vec::new());
+    for shard in server.shards.all() {
+        let witnessed = server.witnesses.standing(&shard.ledger);
+        let sealed = shard.ledger.is_sealed();
+        // A sealed shard is stamped once, under the checkpoint that seals it; and what was
+        // witnessed while it was empty says nothing.
+        let witnessed = witnessed.filter(|(signed, _)| {
+            let tree = &signed.checkpoint;
+            tree.size > 0 && (!sealed || *tree == shard.ledger.checkpoint().checkpoint)
+        });
+        let signed = witnessed.map_or_else(|| shard.ledger.checkpoint(), |(signed, _)| signed);
+        let place = Place::of(server, &shard.name, signed.checkpoint.size);
+        if signed.checkpoint.size == 0 {
+            continue;
+        }
+        if place.answer.exists() {
+            already.push((sealed, place));
+            continue;
+        }
+        match one(server, url, &shard.name, &signed, place).await {
+            Ok(done) => stamped.push(done),
+            Err(cause) => {
+                tracing::warn!(shard = shard.name, %cause, "no new time stamp");
+                failed.get_or_insert(cause);
+            }
+        }
     }
+    if let Some(cause) = failed {
+        return Err(cause);
+    }
+    let newest = already.into_iter().find(|(sealed, _)| !sealed);
+    match newest {
+        Some((_, place)) if stamped.is_empty() => Err(format!(
+            "the checkpoint of {} entries is stamped already: {}",
+            place.size,
+            place.answer.display()
+        )),
+        _ => Ok(stamped),
+    }
+}
+
+/// Where a stamp lies.
+struct Place {
+    size: u64,
+    folder: PathBuf,
+    note: PathBuf,
+    answer: PathBuf,
+}
+
+impl Place {
+    fn of(server: &Server, shard: &str, size: u64) -> Self {
+        let folder = server.config.data.join("timestamps").join(shard);
+        Self {
+            size,
+            note: folder.join(format!("{size}.checkpoint")),
+            answer: folder.join(format!("{size}.tsr")),
+            folder,
+        }
+    }
+}
+
+async fn one(
+    server: &Server,
+    url: &str,
+    shard: &str,
+    signed: &SignedCheckpoint,
+    place: Place,
+) -> Result<Stamped, String> {
     let random = server.ambient.random().map_err(|cause| cause.to_string())?;
     let question = Question::about(signed.note.as_bytes(), random);
     let client = Outward::new();
@@ -100,6 +162,12 @@ pub async fn stamp(server: &Server) -> Result<Stamped, String> {
     }
     let time = question.answered_by(&reply.body);
     let time = time.map_err(|cause| format!("`{url}`: {cause}"))?;
+    let Place {
+        size,
+        folder,
+        note,
+        answer: file,
+    } = place;
     let kept = [
         (note, signed.note.clone().into_bytes()),
         (file.clone(), reply.body.to_vec()),
@@ -113,7 +181,12 @@ pub async fn stamp(server: &Server) -> Result<Stamped, String> {
         .await
         .map_err(|cause| cause.to_string())?
         .map_err(|cause| format!("`{}`: {cause}", file.display()))?;
-    Ok(Stamped { size, time, file })
+    Ok(Stamped {
+        shard: shard.to_owned(),
+        size,
+        time,
+        file,
+    })
 }
 
 fn put(path: &Path, bytes: &[u8]) -> std::io::Result<()> {

@@ -21,7 +21,7 @@ pub async fn follow(server: Arc<Server>) {
         let now = server.ambient.monotonic();
         server
             .witnesses
-            .round(&server.ledger(), now, ANSWER_TIME_MAX)
+            .round(&server.shards, now, ANSWER_TIME_MAX)
             .await;
     }
 }

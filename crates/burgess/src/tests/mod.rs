@@ -19,4 +19,5 @@ mod routes;
 mod secrets;
 mod stream;
 mod trail;
+mod witnessed;
 mod world;
