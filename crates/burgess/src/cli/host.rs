@@ -13,6 +13,7 @@ use burgess_trail::archive::Manifest;
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{UnixListener, UnixStream};
+use tokio::task::JoinSet;
 
 use super::run::{Failure, Outcome, config, key, say};
 use super::{AdvisoriesVerb, Place};
@@ -25,6 +26,8 @@ use crate::server::Server;
 
 /// Longest question: an address, a role, a secret.
 const LINE_BYTES_MAX: u64 = 64 * 1024;
+/// Questions answered at a time: one person at one machine asks far fewer.
+const QUESTIONS_MAX: usize = 16;
 
 /// What the machine's owner may ask.
 #[derive(Debug, Serialize, Deserialize)]
@@ -185,10 +188,19 @@ impl Invitations {
         let Some(listener) = self.listener else {
             return;
         };
+        // Side by side: an invitation must not wait for a bucket. They end with this.
+        let mut answering = JoinSet::new();
         while let Ok((stream, _)) = listener.accept().await {
-            if let Err(cause) = serve_one(&server, stream).await {
-                tracing::warn!(%cause, "a question on the socket was not answered");
+            if answering.len() >= QUESTIONS_MAX {
+                answering.join_next().await;
             }
+            while answering.try_join_next().is_some() {}
+            let server = Arc::clone(&server);
+            answering.spawn(async move {
+                if let Err(cause) = serve_one(&server, stream).await {
+                    tracing::warn!(%cause, "a question on the socket was not answered");
+                }
+            });
         }
     }
 }

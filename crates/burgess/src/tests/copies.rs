@@ -16,6 +16,7 @@ use burgess_core::digest::Digest;
 use burgess_core::time::Span;
 use burgess_trail::archive::{Folder, Manifest};
 
+use crate::cli::host::{self, Ask, Invitations};
 use crate::jobs::archive::{Bucket, BucketError, blank, pass};
 use crate::operations::event;
 use crate::operations::retention::LedgerClass;
@@ -180,6 +181,30 @@ async fn neither_pruning_nor_an_erasure_waits_for_a_bucket_that_hangs() {
     assert!(freed.expect("it waited").unwrap() > 0);
     assert!(!copying.is_finished());
     copying.abort();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_archives_by_hand_over_a_bucket_that_hangs_holds_up_no_other_question() {
+    let (store, folder) = (Store::default(), tempfile::tempdir().unwrap());
+    store.change(|held| held.hangs = true);
+    let world = world(&store, &folder).await;
+    let config = world.server.config.clone();
+    let door = Invitations::open(&config);
+    let listening = tokio::spawn(door.listen(Arc::clone(&world.server)));
+    let archive = Ask::Archive { until: None };
+    let asking = {
+        let config = config.clone();
+        tokio::spawn(async move { host::ask(&config, archive).await })
+    };
+    while store.asked() == 0 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let other = tokio::time::timeout(SOON, host::ask(&config, Ask::Timestamp)).await;
+    let said = other.expect("it waited").unwrap_err().0;
+    assert!(said.contains("no time stamping authority"), "{said}");
+    assert!(!asking.is_finished());
+    asking.abort();
+    listening.abort();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
