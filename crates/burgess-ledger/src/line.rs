@@ -50,7 +50,9 @@ pub fn order(names: &[String]) -> Vec<&str> {
 }
 
 /// Checks all shards that `names` lists, and the chain between neighbours. `read` answers a file of
-/// a shard, or `NotFound`. Keys of shards that another continues need not be given.
+/// a shard, or `NotFound`. Keys of shards that another continues need not be given. Whoever can
+/// leave a shard out hides what was in it, so a gap in a line is a flaw, and so is a key whose shard
+/// is not there.
 ///
 /// # Errors
 /// The first [`Flaw`]; its file begins with the shard's name.
@@ -91,7 +93,53 @@ pub fn all(
         held.insert((class, number), found.len());
         found.push(one);
     }
+    without_gaps(&held)?;
+    check_origins(&found, trust)?;
     Ok(found)
+}
+
+/// That the shard before each one is there.
+fn without_gaps(held: &BTreeMap<(&str, u32), usize>) -> Result<(), Flaw> {
+    for (class, number) in held.keys() {
+        let before = number.saturating_sub(1);
+        if before > 0 && !held.contains_key(&(*class, before)) {
+            let (name, next) = (shards::name(class, before), shards::name(class, *number));
+            let what = format!(
+                "is missing, though `{next}` continues it (to check that one alone, name its folder)"
+            );
+            return Err(flaw(&name, "checkpoint", None, &what));
+        }
+    }
+    Ok(())
+}
+
+/// That each shard is the one that its folder is named for, all of one ledger, and that none is
+/// missing for which there is a key.
+fn check_origins(found: &[Held], trust: &Trust) -> Result<(), Flaw> {
+    let mut first = None;
+    for shard in found {
+        let origin = shard.audited.signed.checkpoint.origin.as_str();
+        let ledger = match shard.name.as_str() {
+            MAIN => Some(origin),
+            name => origin
+                .strip_suffix(name)
+                .and_then(|origin| origin.strip_suffix('/')),
+        };
+        if ledger.is_none() || ledger != *first.get_or_insert(ledger) {
+            let what = format!("is that of `{origin}`, which is not the shard of this folder");
+            return Err(flaw(&shard.name, "checkpoint", None, &what));
+        }
+    }
+    let origins = || found.iter().map(|it| &it.audited.signed.checkpoint.origin);
+    let missing = |key: &&NoteVerifier| !origins().any(|origin| origin == key.name());
+    match trust.keys().iter().find(missing) {
+        None => Ok(()),
+        Some(key) => Err(Flaw {
+            file: key.name().to_owned(),
+            index: None,
+            what: "is no shard here, though there is a key for it".to_owned(),
+        }),
+    }
 }
 
 fn flaw(shard: &str, file: &str, index: Option<u64>, what: &dyn std::fmt::Display) -> Flaw {

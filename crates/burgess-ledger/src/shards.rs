@@ -297,7 +297,7 @@ impl Shards {
         let _turn = wait_for(line.turn.write());
         let last = line.shards().pop().ok_or_else(unknown)?;
         // A key that cannot be had must not leave the line without an open shard.
-        let next = (self.name(class, last.number + 1), last.number + 1);
+        let next = (name(class, last.number + 1), last.number + 1);
         self.signer(&next.0)?;
         last.ledger.seal()?;
         let ledger = self.open_next(&next.0, &last)?;
@@ -326,14 +326,6 @@ impl Shards {
         self.lines.get(class).or_else(|| self.lines.get(MAIN))
     }
 
-    fn name(&self, class: &str, number: u32) -> String {
-        if number > 1 {
-            format!("{class}-{number}")
-        } else {
-            class.to_owned()
-        }
-    }
-
     fn origin_of(&self, name: &str) -> String {
         if name == MAIN {
             self.origin.clone()
@@ -354,7 +346,7 @@ impl Shards {
         let mut shards: Vec<Shard> = Vec::new();
         let mut number = 1;
         loop {
-            let name = self.name(class, number);
+            let name = name(class, number);
             let ledger = match shards.last() {
                 None if number == last.max(1) && !self.is_sealed(&name) => {
                     self.open_first(&name)?
@@ -451,6 +443,15 @@ fn is_class(name: &str) -> bool {
     name.len() <= CLASS_BYTES_MAX
         && name.bytes().next().is_some_and(|b| b.is_ascii_lowercase())
         && name.bytes().all(tail)
+}
+
+/// The name of a shard of a class.
+pub(crate) fn name(class: &str, number: u32) -> String {
+    if number > 1 {
+        format!("{class}-{number}")
+    } else {
+        class.to_owned()
+    }
 }
 
 /// Class and number of a shard's folder.

@@ -41,6 +41,11 @@ impl Trust {
         self.policy.is_some()
     }
 
+    /// The keys that were given for logs.
+    pub(crate) fn keys(&self) -> &[NoteVerifier] {
+        &self.keys
+    }
+
     /// The key to read a checkpoint with that claims this origin: the first given one, else that of
     /// the policy's log which signed it. [`Trust::judge`] asks for the others.
     ///

@@ -169,18 +169,82 @@ fn the_chain_holds_or_breaks_also_where_the_entry_that_links_was_pruned() {
 
 // R124
 #[test]
-fn a_shard_that_nothing_here_continues_needs_its_own_key() {
+fn a_line_with_a_gap_is_refused_whatever_keys_there_are() {
     let folder = tempfile::tempdir().unwrap();
     set(folder.path(), 3).close();
     fs::remove_dir_all(folder.path().join("main-2")).unwrap();
-    let (status, _, complaint) = log(folder.path(), &["main-3", "traffic"]);
+    let expected = "main-2/checkpoint: is missing, though `main-3` continues it \
+                    (to check that one alone, name its folder)\n";
+    for keys in [&["main", "main-3", "traffic"][..], &["main-3", "traffic"]] {
+        let (status, out, complaint) = log(folder.path(), keys);
+        assert_eq!((status, out.as_str()), (1, ""));
+        if keys.contains(&"main") {
+            assert_eq!(complaint, expected);
+        } else {
+            assert!(complaint.starts_with("main/checkpoint: "), "{complaint}");
+        }
+    }
+    let (status, ..) = log(&folder.path().join("main-3"), &["main-3"]);
+    assert_eq!(status, 0);
+}
+
+// R124
+#[test]
+fn a_shard_that_is_not_whole_or_not_there_is_missed() {
+    let keys = ["main-3", "traffic"];
+    for shard in ["main-2", "main-3", "traffic"] {
+        let folder = tempfile::tempdir().unwrap();
+        set(folder.path(), 3).close();
+        fs::remove_file(folder.path().join(shard).join("checkpoint")).unwrap();
+        let (status, _, complaint) = log(folder.path(), &keys);
+        assert_eq!(status, 1, "{shard}");
+        let expected = format!("{shard}/checkpoint: ");
+        assert!(complaint.starts_with(&expected), "{complaint}");
+    }
+    let folder = tempfile::tempdir().unwrap();
+    set(folder.path(), 3).close();
+    fs::remove_dir_all(folder.path().join("traffic")).unwrap();
+    let (status, _, complaint) = log(folder.path(), &keys);
+    let expected = format!("{ORIGIN}/traffic: is no shard here, though there is a key for it\n");
+    assert_eq!((status, complaint), (1, expected));
+}
+
+// R124
+#[test]
+fn a_shard_under_the_name_of_another_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    set(folder.path(), 3).close();
+    let at = |name: &str| folder.path().join(name);
+    fs::remove_dir_all(at("traffic")).unwrap();
+    copy(&at("main"), &at("traffic"));
+    let (status, _, complaint) = log(folder.path(), &["main", "main-3"]);
+    let expected = format!(
+        "traffic/checkpoint: is that of `{ORIGIN}`, which is not the shard of this folder\n"
+    );
+    assert_eq!((status, complaint), (1, expected));
+}
+
+// R124
+#[test]
+fn a_checkpoint_beside_the_shards_does_not_choose_what_is_checked() {
+    let folder = tempfile::tempdir().unwrap();
+    set(folder.path(), 3).close();
+    copy(&folder.path().join("main"), folder.path());
+    let (status, _, complaint) = log(folder.path(), &["main", "main-3", "traffic"]);
     assert_eq!(status, 1);
-    assert!(complaint.starts_with("main/checkpoint: "), "{complaint}");
-    let (status, out, complaint) = log(folder.path(), &["main", "main-3", "traffic"]);
-    assert_eq!((status, complaint.as_str()), (0, ""));
-    assert!(!out.contains("it continues"), "{out}");
-    let key = vkey("main");
-    let old = folder.path().join("main/checkpoint");
+    assert_eq!(
+        complaint,
+        "checkpoint: is beside the shard `main-3`: a folder is one ledger or a folder of shards\n"
+    );
+}
+
+// R124
+#[test]
+fn an_older_checkpoint_belongs_to_one_shard() {
+    let folder = tempfile::tempdir().unwrap();
+    set(folder.path(), 3).close();
+    let key = vkey("main-3");
+    let old = folder.path().join("main-3/checkpoint");
     let arguments = [
         "log",
         text(folder.path()),

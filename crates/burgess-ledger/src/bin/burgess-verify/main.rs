@@ -199,8 +199,8 @@ fn check_log(request: &Request, trust: &Trust) -> Result<Finding, Failure> {
             folder.display()
         )));
     }
-    let shards = set::shards(folder);
-    if !shards.is_empty() && !folder.join("checkpoint").exists() {
+    let shards = set::shards(folder)?;
+    if !shards.is_empty() {
         return set::check(request, trust, &shards);
     }
     let old = request.old.as_deref();

@@ -9,17 +9,32 @@ use crate::report::{self, Finding};
 use crate::request::Request;
 use crate::{Failure, read_part};
 
-/// The folders in it that have a checkpoint, by name.
-pub(crate) fn shards(folder: &Path) -> Vec<String> {
-    let entries = std::fs::read_dir(folder).into_iter().flatten();
-    let names = entries.filter_map(|entry| {
-        let entry = entry.ok()?;
-        let has_one = entry.path().join("checkpoint").is_file();
-        entry.file_name().into_string().ok().filter(|_| has_one)
-    });
-    let names: Vec<String> = names.collect();
-    let order = line::order(&names).into_iter();
-    order.map(str::to_owned).collect()
+/// The folders in it that are named like shards, whole or not; empty where it is one log itself.
+/// What is both would let whoever wrote it choose what is checked.
+pub(crate) fn shards(folder: &Path) -> Result<Vec<String>, Failure> {
+    let unreadable = |cause| Failure::Usage(format!("`{}`: {cause}", folder.display()));
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(unreadable)? {
+        let entry = entry.map_err(unreadable)?;
+        if entry.file_type().map_err(unreadable)?.is_dir() {
+            names.extend(entry.file_name().into_string());
+        }
+    }
+    let names: Vec<String> = line::order(&names).into_iter().map(str::to_owned).collect();
+    let has_one = |name: &String| folder.join(name).join("checkpoint").exists();
+    let Some(shard) = names.iter().find(|name| has_one(name)) else {
+        return Ok(Vec::new());
+    };
+    if folder.join("checkpoint").exists() {
+        let what =
+            format!("is beside the shard `{shard}`: a folder is one ledger or a folder of shards");
+        return Err(Failure::Refused {
+            file: "checkpoint".to_owned(),
+            index: None,
+            what,
+        });
+    }
+    Ok(names)
 }
 
 pub(crate) fn check(
