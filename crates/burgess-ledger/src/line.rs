@@ -74,7 +74,7 @@ pub fn all(
         let one = match next {
             None => shard(name, read, trust)?,
             Some(next) => {
-                let key = linked(name, next, read, trust)?;
+                let (key, last) = linked(name, next, read, trust)?;
                 next.continues = Some(name.to_owned());
                 let one = match key {
                     None => shard(name, read, trust)?,
@@ -84,6 +84,10 @@ pub fn all(
                         shard(name, read, &own)?
                     }
                 };
+                if one.audited.signed.note.as_bytes() != last {
+                    let what = "changed while it was read, check again";
+                    return Err(flaw(name, "checkpoint", None, &what));
+                }
                 Held {
                     continued: true,
                     ..one
@@ -118,7 +122,7 @@ fn without_gaps(held: &BTreeMap<(&str, u32), usize>) -> Result<(), Flaw> {
 fn check_origins(found: &[Held], trust: &Trust) -> Result<(), Flaw> {
     let mut first = None;
     for shard in found {
-        let origin = shard.audited.signed.checkpoint.origin.as_str();
+        let origin = origin(shard);
         let ledger = match shard.name.as_str() {
             MAIN => Some(origin),
             name => origin
@@ -130,16 +134,53 @@ fn check_origins(found: &[Held], trust: &Trust) -> Result<(), Flaw> {
             return Err(flaw(&shard.name, "checkpoint", None, &what));
         }
     }
-    let origins = || found.iter().map(|it| &it.audited.signed.checkpoint.origin);
-    let missing = |key: &&NoteVerifier| !origins().any(|origin| origin == key.name());
-    match trust.keys().iter().find(missing) {
+    let origins: Vec<&str> = found.iter().map(origin).collect();
+    let ledger = first.flatten().unwrap_or_default();
+    all_there(&origins, Some(ledger), trust)
+}
+
+fn origin(shard: &Held) -> &str {
+    &shard.audited.signed.checkpoint.origin
+}
+
+/// That every log for which there is a key is among those that were found, under these origins. A
+/// policy may be about other ledgers as well; of it those count that are shards of `ledger`.
+///
+/// # Errors
+/// A [`Flaw`] whose file is the first one's name.
+pub fn all_there(origins: &[&str], ledger: Option<&str>, trust: &Trust) -> Result<(), Flaw> {
+    let ours = |name: &&str| {
+        let rest = ledger.and_then(|ledger| name.strip_prefix(ledger));
+        trust.has_keys() || rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    };
+    let mut missing = trust.logs().filter(ours);
+    match missing.find(|name| !origins.contains(name)) {
         None => Ok(()),
-        Some(key) => Err(Flaw {
-            file: key.name().to_owned(),
+        Some(name) => Err(Flaw {
+            file: name.to_owned(),
             index: None,
-            what: "is no shard here, though there is a key for it".to_owned(),
+            what: "is not here, though there is a key for it".to_owned(),
         }),
     }
+}
+
+/// The origin of the shard that a log of `size` entries continues, if its entry 0 is there and says
+/// so.
+///
+/// # Errors
+/// A [`Flaw`] of the bundle.
+pub fn continued(
+    read: &mut impl FnMut(&str) -> io::Result<Vec<u8>>,
+    size: u64,
+    minimum_index: u64,
+) -> Result<Option<String>, Flaw> {
+    let id = TileId::at(Kind::Entries, 0, size).filter(|_| minimum_index == 0);
+    let Some(id) = id else {
+        return Ok(None);
+    };
+    let (_, entries) = read_entries(read, &id)?;
+    let first = entries.first().map(Vec::as_slice).unwrap_or_default();
+    Ok(chain::previous_origin(first).map(str::to_owned))
 }
 
 fn flaw(shard: &str, file: &str, index: Option<u64>, what: &dyn std::fmt::Display) -> Flaw {
@@ -161,6 +202,13 @@ fn shard(
     let audited = audit::log(&mut read, trust, None).map_err(named)?;
     let size = audited.signed.checkpoint.size;
     let pruned = verify::pruned(&mut read, size).map_err(named)?;
+    if shards::parse(name).is_some_and(|(_, number)| number == 1) {
+        let gone = pruned.as_ref().map_or(0, |it| it.minimum_index);
+        if let Some(before) = continued(&mut read, size, gone).map_err(named)? {
+            let what = format!("continues `{before}`, and cannot be the first of its line");
+            return Err(flaw(name, "checkpoint", None, &what));
+        }
+    }
     Ok(Held {
         name: name.to_owned(),
         audited,
@@ -170,14 +218,16 @@ fn shard(
     })
 }
 
-/// Checks that `next`, which holds, continues the shard of that name. Answers the key from that
-/// one's own folder, where none came from outside.
+/// The key from a shard's own folder, where none came from outside, and its last checkpoint.
+type Link = (Option<NoteVerifier>, Vec<u8>);
+
+/// Checks that `next`, which holds, continues the shard of that name.
 fn linked(
     name: &str,
     next: &Held,
     read: &mut impl FnMut(&str, &str) -> io::Result<Vec<u8>>,
     trust: &Trust,
-) -> Result<Option<NoteVerifier>, Flaw> {
+) -> Result<Link, Flaw> {
     let (own, last) = ("vkey", "checkpoint");
     let previous = read(name, last).map_err(|cause| flaw(name, last, None, &cause))?;
     let key = match trust.key_for(&previous) {
@@ -206,7 +256,7 @@ fn linked(
         let signed = SignedCheckpoint::open(&previous, verifier);
         signed.map_err(|cause| flaw(name, last, None, &cause))?;
         if hash == leaf_hash(&previous) {
-            return Ok(key);
+            return Ok((key, previous));
         }
         let what = format!("entry 0 was not the last checkpoint of `{name}`");
         let id = TileId::at(Kind::Hashes(0), 0, size);
@@ -217,7 +267,7 @@ fn linked(
         read_entries(&mut part, &id).map_err(|cause| named(next, cause.into()))?;
     let entry = entries.first().map(Vec::as_slice).unwrap_or_default();
     match chain::continues(entry, &previous, verifier) {
-        Ok(_) => Ok(key),
+        Ok(_) => Ok((key, previous)),
         Err(chain::ChainError::Previous(what)) => Err(flaw(name, last, None, &what)),
         Err(cause) => Err(flaw(&next.name, &file, Some(0), &cause)),
     }

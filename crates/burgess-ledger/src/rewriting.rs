@@ -9,6 +9,7 @@ use crate::edge::Edge;
 use crate::install::Installer;
 use crate::marks::{self, CLEARING};
 use crate::names::Names;
+use crate::sealing::forget_segments;
 use crate::sequencer::AppendError;
 use crate::shard::Ledger;
 use crate::side::{self, SideEntry};
@@ -50,7 +51,11 @@ impl Ledger {
             return Ok(0);
         }
         if self.is_sealed() {
-            let mut installer = Installer::new(self.core.disk.clone()).map_err(failed)?;
+            let disk = &self.core.disk;
+            if !disk.list("wal").map_err(failed)?.is_empty() {
+                forget_segments(&**disk).map_err(failed)?; // sealing could not
+            }
+            let mut installer = Installer::new(disk.clone()).map_err(failed)?;
             return rewrite(&mut installer, &values, None).map_err(failed);
         }
         self.publish_blocking()?;

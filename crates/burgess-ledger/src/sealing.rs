@@ -35,6 +35,7 @@ impl Ledger {
     /// [`AppendError::NotWritable`] where storage failed; the shard is then as it was, or sealed
     /// already, which opening it again tells.
     pub fn seal(&self) -> Result<Arc<SignedCheckpoint>, AppendError> {
+        let _turn = self.core.folder_turn();
         if self.is_sealed() {
             return Ok(self.checkpoint());
         }
@@ -227,7 +228,7 @@ fn sealed_state(
 
 /// Write-ahead segments of a sealed shard hold only what is published. They are written over, since
 /// they hold side values, and removed.
-fn forget_segments(disk: &dyn Disk) -> io::Result<()> {
+pub(crate) fn forget_segments(disk: &dyn Disk) -> io::Result<()> {
     for name in disk.list("wal")? {
         let name = format!("wal/{name}");
         crate::wal::clear(disk, &name)?;

@@ -469,7 +469,7 @@ impl Core {
         self.sealed.store(true, Ordering::Release);
     }
 
-    /// Who replaces side values or prunes holds it: a file that goes must not be written anew.
+    /// Who replaces side values, prunes or seals holds it: a file that goes must not be written anew.
     pub(crate) fn folder_turn(&self) -> MutexGuard<'_, ()> {
         self.folder_turn
             .lock()
@@ -537,7 +537,11 @@ impl Core {
 type Queued = tokio::sync::oneshot::Receiver<Result<Answer, AppendError>>;
 
 async fn receipts(queued: Queued, shared: &Shared) -> Result<Vec<Receipt>, AppendError> {
-    let answer = queued.await.unwrap_or(Err(AppendError::Closed))?;
+    // Nothing is left unanswered unless a thread died, and then nobody knows what became of it.
+    let answer = queued.await.unwrap_or_else(|_| {
+        let cause = "a thread of the ledger ended unexpectedly".to_owned();
+        Err(AppendError::NotWritable { cause })
+    })?;
     answer.receipts(&shared.origin).ok_or(AppendError::Closed)
 }
 

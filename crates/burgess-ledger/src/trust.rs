@@ -41,9 +41,18 @@ impl Trust {
         self.policy.is_some()
     }
 
-    /// The keys that were given for logs.
-    pub(crate) fn keys(&self) -> &[NoteVerifier] {
-        &self.keys
+    /// The logs that there must be: those of the given keys, or of the policy where they stand in.
+    pub fn logs(&self) -> impl Iterator<Item = &str> {
+        let policy = self.policy.iter().filter(|_| self.keys.is_empty());
+        let logs = policy.flat_map(|policy| policy.logs());
+        let keys = self.keys.iter().map(NoteVerifier::name);
+        keys.chain(logs.map(|log| log.verifier.name()))
+    }
+
+    /// Whether keys were given, and a policy's logs do not stand in.
+    #[must_use]
+    pub fn has_keys(&self) -> bool {
+        !self.keys.is_empty()
     }
 
     /// The key to read a checkpoint with that claims this origin: the first given one, else that of

@@ -187,18 +187,32 @@ pub(crate) struct Segments {
 }
 
 struct Spares {
-    /// Each with the index after its last entry.
-    old: Vec<(u64, u64)>,
+    /// In the order in which they were written.
+    old: Vec<Old>,
     /// The number that the next segment gets.
     next: u64,
     ready: Option<(u64, Box<dyn DiskFile>)>,
 }
 
+/// A segment that is not written any more.
+struct Old {
+    number: u64,
+    /// Index after its last entry.
+    end: u64,
+    /// It holds something that must go from the disk's blocks.
+    stale: bool,
+}
+
 impl Spares {
-    /// Takes a segment out whose entries are all published; answers its number.
-    fn free(&mut self, published: u64) -> Option<u64> {
-        let at = self.old.iter().position(|(_, end)| *end <= published)?;
-        Some(self.old.remove(at).0)
+    /// Takes a segment out whose entries are all published.
+    fn free(&mut self, published: u64) -> Option<Old> {
+        let at = self.old.iter().position(|old| old.end <= published)?;
+        Some(self.old.remove(at))
+    }
+
+    fn retire(&mut self, number: u64, end: u64) {
+        let stale = false;
+        self.old.push(Old { number, end, stale });
     }
 }
 
@@ -221,14 +235,28 @@ impl Segments {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Writes zeros over the segments whose entries are published, also over the one that is ready.
-    fn clear(&self, published: u64) -> io::Result<()> {
-        let spares = self.lock();
-        let done = spares.old.iter().filter(|(_, end)| *end <= published);
-        let ready = spares.ready.iter().map(|(number, _)| *number);
-        done.map(|(number, _)| *number)
-            .chain(ready)
-            .try_for_each(|number| clear(&*self.disk, &segment_name(number)))
+    /// Retires the segment that was written last, whose entries end there; from here on none is used
+    /// again as it is. The one that is ready may have been used before.
+    fn all_stale(&self, last: u64, end: u64) -> io::Result<()> {
+        let mut spares = self.lock();
+        spares.retire(last, end);
+        spares.old.iter_mut().for_each(|old| old.stale = true);
+        match &spares.ready {
+            Some((number, _)) => clear(&*self.disk, &segment_name(*number)),
+            None => Ok(()),
+        }
+    }
+
+    /// Writes zeros over stale segments whose entries are published. Answers whether others remain.
+    fn clear(&self, published: u64) -> io::Result<bool> {
+        let mut spares = self.lock();
+        for old in spares.old.iter_mut().filter(|old| old.stale) {
+            if old.end <= published {
+                clear(&*self.disk, &segment_name(old.number))?;
+                old.stale = false;
+            }
+        }
+        Ok(spares.old.iter().any(|old| old.stale))
     }
 
     fn take(&self, published: u64) -> io::Result<(u64, Box<dyn DiskFile>)> {
@@ -242,15 +270,18 @@ impl Segments {
     /// A segment to write next: one whose entries are all published under a new number, or a new
     /// file. Its name is durable before its first group is.
     fn next(&self, spares: &mut Spares, published: u64) -> io::Result<(u64, Box<dyn DiskFile>)> {
-        let number = spares.next;
-        let name = segment_name(number);
+        let next = spares.next;
+        let name = segment_name(next);
         spares.next += 1;
-        while let Some(free) = spares.free(published) {
-            let free = segment_name(free);
+        while let Some(Old { number, stale, .. }) = spares.free(published) {
+            let free = segment_name(number);
+            if stale {
+                clear(&*self.disk, &free)?;
+            }
             if usize::try_from(self.disk.size(&free)?) == Ok(self.bytes) {
                 self.disk.rename(&free, &name)?;
                 self.disk.sync_folder(FOLDER)?;
-                return Ok((number, self.disk.open_in_blocks(&name)?));
+                return Ok((next, self.disk.open_in_blocks(&name)?));
             }
             // Made under another size setting, cut short while being filled, or holds a group that was
             // written again: that goes from the disk's blocks too, as when a segment is cleared.
@@ -261,7 +292,7 @@ impl Segments {
         fill_with_zeros(&*file, self.bytes)?;
         file.sync()?;
         self.disk.sync_folder(FOLDER)?;
-        Ok((number, file))
+        Ok((next, file))
     }
 }
 
@@ -288,11 +319,14 @@ impl Wal {
     ) -> io::Result<Self> {
         disk.make_folder(FOLDER)?;
         disk.sync_folder("")?;
-        let spares = Spares {
-            old: numbers.iter().map(|&number| (number, size)).collect(),
+        let mut spares = Spares {
+            old: Vec::new(),
             next: number_after(numbers),
             ready: None,
         };
+        numbers
+            .iter()
+            .for_each(|number| spares.retire(*number, size));
         let segments = Segments {
             disk,
             bytes: segment_bytes,
@@ -319,13 +353,12 @@ impl Wal {
     pub(crate) fn clear(&mut self, rotate: bool, published: u64) -> io::Result<bool> {
         let segments = self.segments.clone();
         if rotate {
-            segments.lock().old.push((self.number, self.end));
+            segments.all_stale(self.number, self.end)?;
         }
-        segments.clear(published)?;
+        let remain = segments.clear(published)?;
         if rotate {
             self.begin(segments.take(published)?); // only now: it may be one of them
         }
-        let remain = segments.lock().old.iter().any(|(_, end)| *end > published);
         Ok(remain)
     }
 
@@ -355,7 +388,7 @@ impl Wal {
 
     fn rotate(&mut self, published: u64) -> io::Result<()> {
         let next = self.segments.take(published)?;
-        self.segments.lock().old.push((self.number, self.end));
+        self.segments.lock().retire(self.number, self.end);
         self.begin(next);
         Ok(())
     }
@@ -387,5 +420,46 @@ pub(crate) fn check(number: u64, bytes: &[u8]) {
         assert!(offset >= end && offset.is_multiple_of(BLOCK));
         end = offset + framed.bytes();
         assert!(end <= bytes.len());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::disk::Directory;
+    use crate::group::Framing;
+    use crate::tree::leaf_hash;
+
+    const CANARY: &[u8] = b"canary-7f3a";
+
+    fn holds_canary(disk: &Directory) -> bool {
+        let names = disk.list(FOLDER).unwrap();
+        let bytes = |name: &String| disk.read(&format!("{FOLDER}/{name}")).unwrap();
+        let holds = |bytes: Vec<u8>| bytes.windows(CANARY.len()).any(|part| part == CANARY);
+        names.iter().map(bytes).any(holds)
+    }
+
+    // R8
+    #[test]
+    fn a_segment_that_waits_to_be_cleared_is_cleared_before_it_is_used_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let disk = Arc::new(Directory::take(folder.path()).unwrap());
+        let mut wal = Wal::start(disk.clone(), 1 << 16, &[], 0).unwrap();
+        let mut names = Names::default();
+        let name = names.intern("outbox");
+        let mut framing = Framing::new();
+        framing.begin(0, 1, 0, None);
+        framing.push(&names, (name, 1), (name, 1), CANARY, |frame| {
+            frame.extend_from_slice(b"leaf");
+            leaf_hash(b"leaf")
+        });
+        wal.append(&mut framing.take(Vec::new()), 0).unwrap();
+        assert!(wal.clear(true, 0).unwrap(), "its entry is not published");
+        assert!(holds_canary(&disk));
+        // Now it is, and before the order comes again the next segment is made ready.
+        wal.segments.wanted.store(true, Ordering::Relaxed);
+        wal.segments.prepare(1).unwrap();
+        assert!(!holds_canary(&disk));
+        assert!(!wal.clear(false, 1).unwrap());
     }
 }

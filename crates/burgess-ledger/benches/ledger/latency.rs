@@ -174,16 +174,19 @@ fn claim(
     watch: Watch,
 ) -> Outcome<Option<(u64, u64)>> {
     let mut claimed = locked(claimed)?;
-    while watch.elapsed() < time {
-        let due = due_by(watch.elapsed(), rate);
+    loop {
+        let now = watch.elapsed();
+        let due = due_by(now.min(time), rate);
         if due > *claimed {
             let (from, count) = (*claimed, CLAIM_MAX.min(due - *claimed));
             *claimed += count;
             return Ok(Some((from, count)));
         }
+        if now >= time {
+            return Ok(None); // nothing that fell due is left
+        }
         thread::sleep(PAUSE);
     }
-    Ok(None)
 }
 
 /// Events that have fallen due in `time`.

@@ -205,7 +205,7 @@ fn a_shard_that_is_not_whole_or_not_there_is_missed() {
     set(folder.path(), 3).close();
     fs::remove_dir_all(folder.path().join("traffic")).unwrap();
     let (status, _, complaint) = log(folder.path(), &keys);
-    let expected = format!("{ORIGIN}/traffic: is no shard here, though there is a key for it\n");
+    let expected = format!("{ORIGIN}/traffic: is not here, though there is a key for it\n");
     assert_eq!((status, complaint), (1, expected));
 }
 
@@ -236,6 +236,59 @@ fn a_checkpoint_beside_the_shards_does_not_choose_what_is_checked() {
         complaint,
         "checkpoint: is beside the shard `main-3`: a folder is one ledger or a folder of shards\n"
     );
+}
+
+// R124
+#[test]
+fn a_later_shard_under_the_name_of_the_first_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    set(folder.path(), 3).close();
+    let at = |name: &str| folder.path().join(name);
+    for gone in ["main", "main-2", "traffic"] {
+        fs::remove_dir_all(at(gone)).unwrap();
+    }
+    fs::rename(at("main-3"), at("main")).unwrap();
+    let (status, _, complaint) = log(folder.path(), &["main-3"]);
+    let expected = format!(
+        "main/checkpoint: continues `{ORIGIN}/main-2`, and cannot be the first of its line\n"
+    );
+    assert_eq!((status, complaint), (1, expected));
+}
+
+// R124
+#[test]
+fn one_shard_in_place_of_all_is_told_from_the_whole_and_its_keys_are_missed() {
+    let folder = tempfile::tempdir().unwrap();
+    set(folder.path(), 3).close();
+    let alone = folder.path().join("main-3");
+    let (status, _, complaint) = log(&alone, &["main-3", "traffic"]);
+    let expected = format!("{ORIGIN}/traffic: is not here, though there is a key for it\n");
+    assert_eq!((status, complaint), (1, expected));
+    let (status, out, _) = log(&alone, &["main-3"]);
+    assert_eq!(status, 0);
+    let told = format!("it continues the shard `{ORIGIN}/main-2`, which was not checked");
+    assert!(out.contains(&told), "{out}");
+}
+
+// R124
+#[test]
+fn a_policy_that_stands_in_for_keys_misses_the_shards_that_it_names() {
+    let folder = tempfile::tempdir().unwrap();
+    set(folder.path(), 3).close();
+    let policy = tempfile::NamedTempFile::new().unwrap();
+    let mut lines = String::new();
+    for shard in ["main", "main-2", "main-3", "traffic"] {
+        lines += &format!("log {}\n", vkey(shard));
+    }
+    fs::write(policy.path(), lines + "quorum none\n").unwrap();
+    let arguments = ["log", text(folder.path()), "--policy", text(policy.path())];
+    let (_, out, complaint) = run(&arguments);
+    assert!(out.starts_with("the ledger holds in 4 shards"), "{out}");
+    assert_eq!(complaint, "");
+    fs::remove_dir_all(folder.path().join("traffic")).unwrap();
+    let (status, _, complaint) = run(&arguments);
+    let expected = format!("{ORIGIN}/traffic: is not here, though there is a key for it\n");
+    assert_eq!((status, complaint), (1, expected));
 }
 
 // R124

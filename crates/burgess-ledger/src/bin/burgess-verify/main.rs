@@ -12,7 +12,7 @@ mod set;
 use burgess_ledger::pack::PackError;
 use burgess_ledger::proof::TlogProof;
 use burgess_ledger::{NoteVerifier, Policy, SignedCheckpoint, Standing, Trust};
-use burgess_ledger::{audit, pack, receipt, verify};
+use burgess_ledger::{audit, line, pack, receipt, verify};
 use report::{Finding, checkpoint_json};
 use request::{Command, Request};
 use serde_json::{Value, json};
@@ -191,6 +191,14 @@ fn read_part(path: &Path) -> std::io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
+fn refused(flaw: verify::Flaw) -> Failure {
+    Failure::Refused {
+        file: flaw.file,
+        index: flaw.index,
+        what: flaw.what,
+    }
+}
+
 fn check_log(request: &Request, trust: &Trust) -> Result<Finding, Failure> {
     let folder = &request.target;
     if !folder.is_dir() {
@@ -206,16 +214,14 @@ fn check_log(request: &Request, trust: &Trust) -> Result<Finding, Failure> {
     let old = request.old.as_deref();
     let old = old.map(|old| read_file(old, FILE_BYTES_MAX)).transpose()?;
     let mut read = |name: &str| read_part(&folder.join(name));
-    let audited =
-        audit::log(&mut read, trust, old.as_deref()).map_err(|flaw| Failure::Refused {
-            file: flaw.file,
-            index: flaw.index,
-            what: flaw.what,
-        })?;
+    let audited = audit::log(&mut read, trust, old.as_deref()).map_err(refused)?;
     let mut sentences =
         vec!["the ledger holds: every entry and every hash fits what was signed".to_owned()];
-    let pruned = verify::pruned(&mut read, audited.signed.checkpoint.size);
-    let pruned = pruned.ok().flatten();
+    let tree = &audited.signed.checkpoint;
+    line::all_there(&[&tree.origin], None, trust).map_err(refused)?;
+    let pruned = verify::pruned(&mut read, tree.size).ok().flatten();
+    let minimum = pruned.as_ref().map_or(0, |mark| mark.minimum_index);
+    let before = line::continued(&mut read, tree.size, minimum).map_err(refused)?;
     if let Some(mark) = &pruned {
         let (last, policy) = (mark.minimum_index.saturating_sub(1), &mark.policy);
         sentences = vec![
@@ -227,10 +233,15 @@ fn check_log(request: &Request, trust: &Trust) -> Result<Finding, Failure> {
     if old.is_some() {
         sentences.push("it continues the older checkpoint".to_owned());
     }
+    if let Some(before) = &before {
+        sentences.push(format!(
+            "it continues the shard `{before}`, which was not checked: name the folder of both"
+        ));
+    }
     let mut finding = Finding::about(&audited.signed, &audited.best, audited.standing, trust);
     finding.sentences.splice(0..0, sentences);
     finding.json.push(("continues_old", json!(old.is_some())));
-    let minimum = pruned.as_ref().map_or(0, |mark| mark.minimum_index);
+    finding.json.push(("continues_shard", json!(before)));
     finding.json.push(("minimum_index", json!(minimum)));
     let policy = pruned.map(|mark| mark.policy);
     finding.json.push(("pruned_under", json!(policy)));

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::report::{self, Finding};
 use crate::request::Request;
-use crate::{Failure, read_part};
+use crate::{Failure, read_part, refused};
 
 /// The folders in it that are named like shards, whole or not; empty where it is one log itself.
 /// What is both would let whoever wrote it choose what is checked.
@@ -48,11 +48,7 @@ pub(crate) fn check(
     }
     let folder = &request.target;
     let mut read = |shard: &str, file: &str| read_part(&folder.join(shard).join(file));
-    let held = line::all(shards, &mut read, trust).map_err(|flaw| Failure::Refused {
-        file: flaw.file,
-        index: flaw.index,
-        what: flaw.what,
-    })?;
+    let held = line::all(shards, &mut read, trust).map_err(refused)?;
     let mut sentences = vec![format!(
         "the ledger holds in {} shards: every entry that is left and every hash fits what was signed",
         held.len()
