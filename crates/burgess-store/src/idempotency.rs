@@ -58,7 +58,7 @@ fn attempt(row: AttemptRow, request: Digest) -> Result<Attempt, StoreError> {
 
 impl Store {
     /// Takes the key for one principal, or says what became of it. `request` is the digest of
-    /// method, path and body.
+    /// method, path and body. All three stand in the database as they are given: give keyed digests.
     pub async fn begin_idempotent(
         &self,
         principal: &str,
@@ -132,6 +132,20 @@ impl Store {
         )
         .bind(i64::from(answer.status))
         .bind(json("idempotency", "unanswered", &answer.headers)?)
+        .bind(&answer.body)
+        .execute(self.writer())
+        .await?;
+        Ok(done.rows_affected())
+    }
+
+    /// Puts this answer in the place of all that are kept, so that nothing of them is left; answers how
+    /// many.
+    pub async fn blank_idempotent(&self, answer: &Answer) -> Result<u64, StoreError> {
+        let done = sqlx::query(
+            "UPDATE idempotency SET status = $1, headers = $2, body = $3 WHERE status IS NOT NULL",
+        )
+        .bind(i64::from(answer.status))
+        .bind(json("idempotency", "answered", &answer.headers)?)
         .bind(&answer.body)
         .execute(self.writer())
         .await?;

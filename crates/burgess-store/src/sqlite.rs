@@ -36,6 +36,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/sqlite/0002_ledger_locks.sql"),
     include_str!("../migrations/sqlite/0003_keeping.sql"),
     include_str!("../migrations/sqlite/0004_holds.sql"),
+    include_str!("../migrations/sqlite/0005_answers.sql"),
 ];
 
 /// The writer's and the readers' connections, the tables up to date.
@@ -55,6 +56,14 @@ pub(crate) async fn open(path: &Path, now: Timestamp) -> Result<(Pool, Pool), St
 /// One more connection, which may write.
 pub(crate) async fn connect(path: &Path) -> Result<Connection, StoreError> {
     Ok(options(path).connect().await?)
+}
+
+/// A connection to a copy that nobody else has open.
+pub(crate) async fn connect_to_copy(path: &Path) -> Result<Connection, StoreError> {
+    let options = SqliteConnectOptions::new()
+        .filename(path)
+        .pragma("secure_delete", "ON");
+    Ok(options.connect().await?)
 }
 
 /// A connection that changes nothing, beside a server that may run.

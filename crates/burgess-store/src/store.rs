@@ -81,13 +81,28 @@ impl Store {
     }
 
     /// Copies the database, as of now, into a new file: what a backup takes. Blobs never change,
-    /// so copying their folder afterwards completes it.
+    /// so copying their folder afterwards completes it. Answers kept for retries are left out: they are
+    /// for a day, and no erasure would reach them in a copy.
     pub async fn copy_database(&self, to: &Path) -> Result<(), StoreError> {
+        let mut unfinished = to.as_os_str().to_owned();
+        unfinished.push(".part");
+        let unfinished = PathBuf::from(unfinished);
+        match std::fs::remove_file(&unfinished) {
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+                return Err(StoreError::io(&unfinished)(e));
+            }
+            _ => {}
+        }
         sqlx::query("VACUUM INTO $1")
-            .bind(to.to_string_lossy().into_owned())
+            .bind(unfinished.to_string_lossy().into_owned())
             .execute(self.writer())
             .await?;
-        Ok(())
+        let mut copy = sqlite::connect_to_copy(&unfinished).await?;
+        sqlx::query("DELETE FROM idempotency")
+            .execute(&mut copy)
+            .await?;
+        sqlx::Connection::close(copy).await?;
+        std::fs::rename(&unfinished, to).map_err(StoreError::io(to))
     }
 
     /// What SQLite's own check of the file says; empty when all is well.

@@ -6,8 +6,8 @@ use std::path::Path;
 use burgess_core::digest::Digest;
 use burgess_core::id::AppId;
 use burgess_store::{
-    Change, CommitError, Covers, Erasure, Hold, Since, Store, SubjectErasure, SubjectKey,
-    Versioned, Write,
+    Answer, Attempt, Change, CommitError, Covers, Erasure, Hold, Since, Store, SubjectErasure,
+    SubjectKey, Versioned, Write,
 };
 
 use crate::fixture::{NOW, activate_policy, app_id, for_organisation, write};
@@ -262,4 +262,28 @@ fn the_state_of_a_hold_says_what_it_covers_and_is_read_back() {
     ] {
         assert_eq!(Hold::placed_in(other), None, "{other}");
     }
+}
+
+#[tokio::test]
+async fn a_copy_of_the_database_holds_no_answers_that_were_kept_for_retries() {
+    let (dir, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let store = Store::open(dir.path(), NOW).await.unwrap();
+    let request = Digest::of(b"request");
+    let begun = store.begin_idempotent("who", "k1", request, NOW);
+    assert_eq!(begun.await.unwrap(), Attempt::First);
+    let answer = Answer {
+        status: 200,
+        headers: Vec::new(),
+        body: b"canary-answer-77".to_vec(),
+    };
+    store.finish_idempotent("who", "k1", &answer).await.unwrap();
+    assert!(anywhere(dir.path(), &answer.body));
+    store
+        .copy_database(&other.path().join("burgess.db"))
+        .await
+        .unwrap();
+    assert!(!anywhere(other.path(), &answer.body));
+    let copy = Store::open(other.path(), NOW).await.unwrap();
+    let begun = copy.begin_idempotent("who", "k1", request, NOW);
+    assert_eq!(begun.await.unwrap(), Attempt::First);
 }
