@@ -150,6 +150,7 @@ pub async fn open(
         revoked,
         gateway,
         counted_from: OnceLock::new(),
+        under_way: http::idempotency::UnderWay::default(),
         drafts: crate::web::Drafts::default(),
         draining: Mutex::new(()),
         archiving: Mutex::new(()),

@@ -24,6 +24,7 @@ use tokio::sync::{Mutex, Notify};
 
 use crate::ambient::Ambient;
 use crate::config::Config;
+use crate::http::idempotency::UnderWay;
 use crate::http::problem::Problem;
 use crate::identity::revoked::Revoked;
 use crate::kms::blind::Blinder;
@@ -60,6 +61,8 @@ pub struct Server {
     pub trail: Arc<Trail>,
     /// Tokens of personal values for it.
     pub blinder: Blinder,
+    /// Requests with an `Idempotency-Key` that are being carried out.
+    pub under_way: UnderWay,
     /// Who read what of the trail a moment ago.
     pub reads: Reads,
     /// The policy set in force.

@@ -1,10 +1,11 @@
 //! Tokens of personal values for the search index: HMAC-SHA256 under a key of their own, cut to 64
-//! bits, separated by field.
+//! bits, separated by field; and digests, not cut, for requests that are remembered.
 //!
 //! Whoever has the index file but not the key cannot even try names. Case does not count, since
 //! people type as they please. Not here: the index, which never sees the key.
 
 use burgess_core::audit::Event;
+use burgess_core::digest::Digest;
 use burgess_gateway::journal::CLOSED;
 use burgess_trail::{Blind, Token, Word, WordTokens, parts};
 use ring::hmac;
@@ -86,6 +87,20 @@ impl Blinder {
             .take(16)
             .map(|byte| format!("{byte:02x}"))
             .collect()
+    }
+
+    /// A name for what somebody sent, of which the same bytes have the same, and none that a guess could
+    /// be checked against without the key.
+    pub fn digest(&self, field: &str, parts: &[&[u8]]) -> Digest {
+        let mut context = hmac::Context::with_key(&self.key);
+        context.update(b"burgess.blind-digest/1\n");
+        context.update(field.as_bytes());
+        context.update(b"\n");
+        for part in parts {
+            context.update(part);
+        }
+        let tag = context.sign();
+        Digest::from_bytes(tag.as_ref().first_chunk().copied().unwrap_or_default())
     }
 
     fn word(&self, word: &str) -> Token {

@@ -433,6 +433,7 @@ async fn sweep(
     indexed: &[burgess_trail::Subject],
 ) -> Result<u64, Problem> {
     let internal = |e: burgess_store::StoreError| Problem::internal(&e);
+    crate::http::idempotency::forget_answers(server).await?;
     server.store.forget_freed_pages().await.map_err(internal)?;
     let mut entries = 0;
     // The second time for what was sealed before the key went and appended after the first look.

@@ -41,7 +41,7 @@ pub(super) fn subject(text: &str) -> Subject {
 }
 
 /// Whether `wanted` lies in any file of the folder.
-fn anywhere(folder: &Path, wanted: &[u8]) -> Vec<String> {
+pub(super) fn anywhere(folder: &Path, wanted: &[u8]) -> Vec<String> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder).unwrap().map(Result::unwrap) {
         if entry.file_type().unwrap().is_dir() {

@@ -3,7 +3,7 @@
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::routing::{get, post};
-use axum::{Json, Router};
+use axum::{Extension, Json, Router};
 use burgess_core::app::{App as Record, Environment};
 use burgess_core::id::{AppId, ReviewId};
 use burgess_core::review::Outcome;
@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 
 use super::requests::File;
 use super::{see, visible_apps};
+use crate::http::idempotency::HoldsSecret;
 use crate::http::problem::Problem;
 use crate::http::{App, Signed};
 use crate::operations::retire::By;
@@ -283,7 +284,7 @@ async fn issue(
     Signed(caller): Signed,
     Path(id): Path<String>,
     Json(at): Json<Where>,
-) -> Result<(StatusCode, Json<Value>), Problem> {
+) -> Result<(StatusCode, Extension<HoldsSecret>, Json<Value>), Problem> {
     let dossier = load(&server, &caller, &id).await?;
     let issued = connect::issue(
         &server,
@@ -293,7 +294,7 @@ async fn issue(
     )
     .await?;
     let body = json!({ "client_id": issued.credential.id, "client_secret": issued.secret, "scopes": issued.credential.scopes, "expires_at": issued.credential.expires_at });
-    Ok((StatusCode::CREATED, Json(body)))
+    Ok((StatusCode::CREATED, Extension(HoldsSecret), Json(body)))
 }
 
 #[derive(Deserialize)]

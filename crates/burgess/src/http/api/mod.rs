@@ -9,7 +9,7 @@ pub mod requests;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::routing::{get, post};
-use axum::{Json, Router, middleware};
+use axum::{Extension, Json, Router, middleware};
 use burgess_core::app::App as Record;
 use burgess_core::intake::Request;
 use burgess_core::policy::action::{ReadApp, ReadInventory, ReadQueue};
@@ -17,8 +17,9 @@ use burgess_core::policy::facts::{NoContext, Organisation};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::idempotency::{self, HoldsSecret};
 use super::problem::Problem;
-use super::{App, Signed, idempotency};
+use super::{App, Signed};
 use crate::identity::session;
 use crate::operations::{Caller, app_facts, may, permit};
 use crate::server::Server;
@@ -52,10 +53,10 @@ struct Link {
 async fn begin_session(
     State(server): State<App>,
     Json(link): Json<Link>,
-) -> Result<Json<Value>, Problem> {
+) -> Result<(Extension<HoldsSecret>, Json<Value>), Problem> {
     let secret = link.link.rsplit('/').next().unwrap_or_default();
     let session = session::redeem(&server, secret).await?;
-    Ok(Json(json!({ "session": session })))
+    Ok((Extension(HoldsSecret), Json(json!({ "session": session }))))
 }
 
 /// Whether somebody may see this app.
