@@ -21,6 +21,8 @@ pub enum Covers {
     Shard(String),
     /// One subject, by its alias: a hold must not say in the clear whom it is about.
     Subject(Digest),
+    /// Everything: what stands in for a hold of which the ledger tells, and not what it covers.
+    Everything,
 }
 
 /// One hold.
@@ -64,6 +66,7 @@ impl Hold {
             Covers::App(app) => format!("app {app}"),
             Covers::Shard(shard) => format!("shard {shard}"),
             Covers::Subject(alias) => format!("subject {alias}"),
+            Covers::Everything => EVERYTHING.to_owned(),
         };
         let also = self.also.iter().map(|alias| format!(" {alias}"));
         format!("{PLACED}{id} {covered}{}", also.collect::<String>())
@@ -72,11 +75,12 @@ impl Hold {
     /// Id and cover of the hold in the state that an event of its placing names.
     pub fn placed_in(state: &str) -> Option<(String, Covers, Vec<Digest>)> {
         let mut words = state.strip_prefix(PLACED)?.split(' ');
-        let (id, kind, of) = (words.next()?, words.next()?, words.next()?);
-        let covers = match kind {
-            "app" => Covers::App(AppId::parse(of).ok()?),
-            "shard" => Covers::Shard(of.to_owned()),
-            "subject" => Covers::Subject(Digest::parse(of).ok()?),
+        let (id, kind) = (words.next()?, words.next()?);
+        let covers = match (kind, words.next()) {
+            ("app", Some(of)) => Covers::App(AppId::parse(of).ok()?),
+            ("shard", Some(of)) => Covers::Shard(of.to_owned()),
+            ("subject", Some(of)) => Covers::Subject(Digest::parse(of).ok()?),
+            (EVERYTHING, None) => Covers::Everything,
             _ => return None,
         };
         let also: Result<Vec<Digest>, _> = words.map(Digest::parse).collect();
@@ -91,6 +95,8 @@ impl Hold {
 
 /// What the state of a hold in force begins with.
 const PLACED: &str = "placed ";
+/// What stands there for what a hold on everything covers.
+const EVERYTHING: &str = "everything";
 /// What the state of a released hold begins with.
 const RELEASED: &str = "released ";
 

@@ -229,6 +229,7 @@ fn covered(hold: &Hold, aliases: &[Digest], found: &Preview) -> bool {
         Covers::App(app) => found.apps.contains(app.as_str()),
         Covers::Shard(shard) => found.entries.contains_key(shard),
         Covers::Subject(_) => hold.aliases().any(|alias| aliases.contains(alias)),
+        Covers::Everything => true,
     }
 }
 

@@ -151,6 +151,7 @@ pub fn words(covers: &Covers) -> String {
         Covers::App(app) => format!("app {app}"),
         Covers::Shard(shard) => format!("ledger shard {shard}"),
         Covers::Subject(alias) => format!("subject with alias {}", short(alias)),
+        Covers::Everything => "everything".to_owned(),
     }
 }
 

@@ -364,6 +364,7 @@ async fn holds_on(server: &Server, shard: &Shard) -> Result<Vec<String>, Problem
             Covers::Shard(name) => *name == shard.name,
             Covers::App(app) => shard.ledger.sequence(app.as_str()) > 0,
             Covers::Subject(_) => erase::is_in(shard, hold.aliases().copied().collect()).await?,
+            Covers::Everything => true,
         };
         if covered {
             found.push(format!("{} ({})", hold.id, hold.reason));
@@ -396,7 +397,12 @@ async fn destroy_due(server: &Server, app: &App, now: Timestamp) -> Result<(), P
         return Ok(());
     }
     let _holds_stand = server.holding.lock().await;
-    let holds = hold::in_force(server, |hold| hold.covers == Covers::App(app.id.clone())).await?;
+    let holds = hold::in_force(server, |hold| match &hold.covers {
+        Covers::App(id) => *id == app.id,
+        Covers::Everything => true,
+        Covers::Shard(_) | Covers::Subject(_) => false,
+    })
+    .await?;
     let facts = DisposalFacts {
         held: !holds.is_empty(),
         due: true,

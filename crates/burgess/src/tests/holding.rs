@@ -1,11 +1,13 @@
 //! What legal holds and erasures must not lose: to an older copy of the database, to what runs beside
 //! them, to a name written another way, or to a reason that says too much.
 
+use std::sync::Arc;
+
 use burgess_core::app::Environment;
 use burgess_core::audit::ActionType;
 use burgess_core::roles::Role;
 use burgess_core::time::Span;
-use burgess_gateway::journal::CLOSED;
+use burgess_gateway::journal::{CLOSED, Journal};
 use burgess_store::SubjectKey;
 
 use super::keeping::{CANARY, acts, refused, subject};
@@ -17,6 +19,8 @@ use crate::operations::erase::{self, Erased};
 use crate::operations::event;
 use crate::operations::hold::{self, Target};
 use crate::operations::people::{self, Invited};
+use crate::operations::retention::LedgerClass;
+use crate::operations::retention::classes::Period;
 use crate::server::Server;
 
 /// Opens the server again over a copy of its database.
@@ -102,6 +106,84 @@ async fn nothing_is_pruned_that_a_hold_covers_of_which_the_copy_did_not_know() {
     world.after(Span::days(91)).await;
     let main = world.server.shards.named("main").unwrap().ledger;
     assert_eq!(main.minimum_index(), 0, "held");
+}
+
+/// An event of the control plane about a legal hold, as the ledger may hold it.
+async fn told(world: &World, journal: &Journal, state: &str) {
+    let server = &world.server;
+    let event = event::about(&server.ambient, None, server.now().unwrap())
+        .unwrap()
+        .by_job(ANA)
+        .did(ActionType::Create, "legal_hold", "hold_of_before")
+        .moved(None, state)
+        .done();
+    let number = server.shards.highest(event::CONTROL) + 1;
+    let random = server.ambient.random().unwrap();
+    journal
+        .record(event, event::CONTROL, Some(number), random)
+        .await
+        .unwrap();
+}
+
+// R206
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_hold_of_which_the_ledger_does_not_say_what_it_covers_stops_everything_until_released() {
+    let world = World::open(false, super::keeping::monthly(90)).await;
+    acts(&world, CANARY, "4711").await;
+    world.after(Span::days(32)).await;
+    let copy = world.server.config.data.with_extension("copy");
+    world.server.store.copy_database(&copy).await.unwrap();
+    told(&world, &world.server.journal, "placed").await;
+    let world = over_a_copy(world, copy).await;
+    world.after(Span::days(91)).await;
+    let server = &world.server;
+    let main = server.shards.named("main").unwrap().ledger;
+    assert_eq!(main.minimum_index(), 0, "held");
+    let ana = world.person(ANA).await;
+    let problem = refused(erase::erase(server, &ana, &subject(CANARY), "case 42").await);
+    assert!(
+        problem
+            .unmet
+            .iter()
+            .any(|it| it.reason.contains("everything"))
+    );
+    let holds = hold::list(server, &ana).await.unwrap();
+    hold::release(server, &ana, &holds[0].id, "closed")
+        .await
+        .unwrap();
+    world.after(Span::days(1)).await;
+    assert!(main.minimum_index() > 0, "nothing else held it");
+}
+
+// R206
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn holds_are_learned_of_from_every_class_the_control_plane_was_in_and_in_their_order() {
+    let world = World::open(false, |config| {
+        config.ledger_classes = vec![LedgerClass {
+            name: "audit".to_owned(),
+            sources: vec!["another".to_owned()],
+            period: Period::Year,
+            keep_days: 3_650,
+            basis: "a test".to_owned(),
+        }];
+    })
+    .await;
+    let copy = world.server.config.data.with_extension("copy");
+    world.server.store.copy_database(&copy).await.unwrap();
+    let (shards, vault) = (world.server.shards.clone(), world.server.subjects.clone());
+    let before = Journal::over(shards, Arc::new(|_| "audit".to_owned()), vault);
+    told(&world, &before, "placed hold_1 shard main").await;
+    told(&world, &before, "placed hold_2 shard main").await;
+    told(&world, &world.server.journal, "released hold_1").await;
+    let world = over_a_copy(world, copy).await;
+    let ana = world.person(ANA).await;
+    let holds = hold::list(&world.server, &ana).await.unwrap();
+    let mut stand: Vec<_> = holds
+        .iter()
+        .map(|it| (&*it.id, it.released.is_none()))
+        .collect();
+    stand.sort_unstable();
+    assert_eq!(stand, [("hold_1", false), ("hold_2", true)]);
 }
 
 // R206
