@@ -19,10 +19,12 @@ use burgess_ledger::{AppendError, Batch, Ledger, Part, ReadError, Receipt, Shard
 use serde::Deserialize;
 
 use crate::ports::{PortError, Vault};
-use crate::sealing::{ActorValues, EntryNonce, Pair, SealError, Sealed, SubjectCipher};
+use crate::sealing::{ActorValues, Alias, EntryNonce, Pair, SealError, Sealed, SubjectCipher};
 
 /// What the derivation of a call's nonces begins with.
 const NONCE_HEAD: &[u8] = b"entry nonces/3\n";
+/// What the derivation of the key begins with that stands in for an erased one, and is dropped.
+const DROPPED_HEAD: &[u8] = b"dropped key/1\n";
 /// Bytes of a usual leaf and its side value; a batch makes room for so many at once.
 const ENTRY_BYTES_USUAL: usize = 896;
 /// Entries after which a thread offers its core to others: a scheduler may let it have the core for
@@ -176,8 +178,9 @@ impl Journal {
         }
     }
 
-    /// Records an event that must be recorded although its actor or resource was erased: its
-    /// personal values are committed to, and closed from the start and for good.
+    /// Records an event that must be recorded although its actor or resource was erased: what is
+    /// known of them is committed to, and closed from the start and for good. The other side is
+    /// sealed under its own key as ever: who touches an erased record is still on record.
     ///
     /// # Errors
     /// As [`Journal::record`], but never [`PortError::Erased`].
@@ -189,10 +192,22 @@ impl Journal {
         random: [u8; 32],
     ) -> Result<Receipt, JournalError> {
         let leaf = audit::leaf(event, source, random)?;
+        let actor = self.living(&actor_subject(event)).await?;
+        let resource = self.living(&resource_subject(event)).await?;
+        let side = half_sealed(event, &leaf, actor, resource, &random)?;
         let mut batch = Batch::new();
-        push(&mut batch, event, source, source_seq, &leaf, &[])?;
+        push(&mut batch, event, source, source_seq, &leaf, &side)?;
         let receipt = self.append(source, batch).await?.pop();
         receipt.ok_or(JournalError::Append(AppendError::Closed))
+    }
+
+    /// The cipher of a subject; none where it was erased.
+    async fn living(&self, subject: &str) -> Result<Option<Arc<SubjectCipher>>, PortError> {
+        match self.vault.to_seal(&[subject]).await {
+            Ok(mut ciphers) => Ok(ciphers.pop()),
+            Err(PortError::Erased) => Ok(None),
+            Err(cause) => Err(cause),
+        }
     }
 
     /// Into the open shard of the source's class.
@@ -333,6 +348,31 @@ fn sealed_batch(
         push(&mut batch, event, source, *source_seq, &leaf, &side)?;
     }
     Ok(batch)
+}
+
+/// The side value of an event of which a side has no key any more; nothing where neither has one. The
+/// missing side is sealed under a key that is dropped here, and taken out again.
+fn half_sealed(
+    event: &Event,
+    leaf: &audit::Leaf,
+    actor: Option<Arc<SubjectCipher>>,
+    resource: Option<Arc<SubjectCipher>>,
+    random: &[u8; 32],
+) -> Result<Vec<u8>, SealError> {
+    if actor.is_none() && resource.is_none() {
+        return Ok(Vec::new());
+    }
+    let dropped = Digest::of_parts(&[DROPPED_HEAD, random]);
+    let nobody = SubjectCipher::new(Alias::of(&dropped), dropped.as_bytes())?;
+    let pair = Pair {
+        actor: actor.as_deref().unwrap_or(&nobody),
+        resource: resource.as_deref().unwrap_or(&nobody),
+    };
+    let mut side = Vec::new();
+    let nonce = Nonces::of_call(random).next();
+    pair.seal(event, leaf.context(), nonce, &mut side)?;
+    let left = Sealed::read(&side).and_then(|it| it.without(|alias| *alias == nobody.alias()));
+    Ok(left.unwrap_or(side))
 }
 
 fn push(

@@ -7,14 +7,15 @@ use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwap;
 use axum::http::StatusCode;
-use burgess_core::audit::Event;
+use burgess_core::audit::{DecisionRecord, Event, Outcome};
 use burgess_core::connector::Catalogue;
 use burgess_core::intake::RetentionSchedule;
 use burgess_core::permit::Permit;
 use burgess_core::policy::{Action, PolicySet};
 use burgess_core::risk::Rubric;
 use burgess_core::time::Timestamp;
-use burgess_gateway::journal::Journal;
+use burgess_gateway::journal::{Journal, JournalError};
+use burgess_gateway::ports::PortError;
 use burgess_inspect::advisories::Database;
 use burgess_ledger::shards::MAIN;
 use burgess_ledger::{Ledger, Shards};
@@ -154,31 +155,27 @@ impl Server {
         Ok(())
     }
 
-    /// Records an event that changes no state. Durable when it answers. Where its actor or resource
-    /// was erased meanwhile it is recorded without them, and the answer is no.
+    /// Records an event that changes no state, before what it tells of is done. Durable when it
+    /// answers. Where its actor or resource was erased meanwhile the answer is no, and that is on
+    /// record as blocked, without them.
     pub async fn record(&self, event: Event) -> Result<(), Problem> {
-        if self.keep(&event).await? {
-            return Ok(());
+        let random = self.ambient.random().map_err(|e| Problem::internal(&e))?;
+        let one = [(&event, None)];
+        match self.journal.record_all(&one, DIRECT, random).await {
+            Ok(_) => return Ok(()),
+            Err(JournalError::Vault(PortError::Erased)) => {}
+            Err(cause) => return Err(unrecorded(&cause)),
         }
-        Err(Problem::new(
-            StatusCode::GONE,
-            "SUBJECT_ERASED",
-            "what is known of whoever does this, or of what it is done to, was erased for good meanwhile, so nothing more is done: ask audit and compliance",
-        ))
+        let refusal = subject_erased();
+        self.record_kept(stopped(event, refusal.code)).await?;
+        Err(refusal)
     }
 
     /// Records what has happened already. Of whom was erased meanwhile, without the person.
     pub async fn record_kept(&self, event: Event) -> Result<(), Problem> {
-        self.keep(&event).await.map(drop)
-    }
-
-    async fn keep(&self, event: &Event) -> Result<bool, Problem> {
         let random = self.ambient.random().map_err(|e| Problem::internal(&e))?;
-        let kept = self.journal.record_kept(event, DIRECT, random).await;
-        kept.map_err(|cause| {
-            tracing::error!(%cause, "an event could not be recorded");
-            unwritable()
-        })
+        let kept = self.journal.record_kept(&event, DIRECT, random).await;
+        kept.map(drop).map_err(|cause| unrecorded(&cause))
     }
 
     /// What was revoked before the start.
@@ -219,6 +216,38 @@ impl Server {
                 _ => {}
             }
         }
+    }
+}
+
+fn unrecorded(cause: &JournalError) -> Problem {
+    tracing::error!(%cause, "an event could not be recorded");
+    unwritable()
+}
+
+fn subject_erased() -> Problem {
+    Problem::new(
+        StatusCode::GONE,
+        "SUBJECT_ERASED",
+        "what is known of whoever does this, or of what it is done to, was erased for good meanwhile, so nothing more is done: ask audit and compliance",
+    )
+}
+
+/// The same event, of something that was not done; what was stopped for another reason keeps it.
+fn stopped(event: Event, code: &str) -> Event {
+    if event.outcome == Outcome::Blocked {
+        return event;
+    }
+    let answered = DecisionRecord {
+        answer: "block".to_owned(),
+        policies: Vec::new(),
+    };
+    Event {
+        outcome: Outcome::Blocked,
+        error_code: Some(code.to_owned()),
+        decision: Some(answered),
+        previous_state: None,
+        next_state: None,
+        ..event
     }
 }
 

@@ -138,20 +138,40 @@ async fn events_that_are_handed_in_together_are_recorded_in_order_or_not_at_all(
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_must_be_recorded_of_an_erased_actor_is_closed_from_the_start() {
+async fn of_an_event_with_whom_was_erased_their_side_is_closed_and_the_other_sealed_under_its_key()
+{
     let world = World::new().await;
     let event = some_event(&world).await;
+    let mut another = event.clone();
+    another.event_id = EventId::parse("evt_another").unwrap();
+    another.actor_id = "somebody else".to_owned();
+    another.resource_id = "another".to_owned();
+    let record = async |event: &Event, number| {
+        let recorded = world
+            .journal
+            .record_closed(event, "control", Some(number), [9; 32]);
+        let index = recorded.await.unwrap().index;
+        let entry = world.journal.open(index).await.unwrap();
+        assert_eq!((entry.complete, &entry.opening), (false, &None));
+        assert_eq!(entry.event.event_id, event.event_id);
+        (entry.event, world.ledger.side(index).unwrap())
+    };
+    world.vault.forget(&resource_subject(&event));
+    let (by_whom, _) = record(&event, 1).await;
+    assert_eq!(by_whom.resource_id, CLOSED);
+    assert_eq!(by_whom.actor_id, event.actor_id);
+    assert_eq!(by_whom.ip_address, event.ip_address);
+    assert_eq!(by_whom.request_context, event.request_context);
+    world.vault.forget(&actor_subject(&another));
+    let (to_what, _) = record(&another, 2).await;
+    assert_eq!(to_what.resource_id, another.resource_id);
+    assert_eq!(to_what.actor_id, CLOSED);
+    assert_eq!((to_what.ip_address, to_what.request_context), (None, None));
     world.vault.forget(&actor_subject(&event));
-    let receipt = world
-        .journal
-        .record_closed(&event, "control", Some(1), [9; 32])
-        .await
-        .unwrap();
-    let entry = world.journal.open(receipt.index).await.unwrap();
-    assert_eq!((entry.complete, entry.opening), (false, None));
+    let (neither, side) = record(&event, 3).await;
     assert_eq!(
-        (&*entry.event.actor_id, &*entry.event.resource_id),
+        (&*neither.actor_id, &*neither.resource_id),
         (CLOSED, CLOSED)
     );
-    assert_eq!(entry.event.event_id, event.event_id);
+    assert!(side.is_empty());
 }

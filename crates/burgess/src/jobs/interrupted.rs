@@ -49,7 +49,7 @@ pub async fn close(server: &Server) -> Result<(), Problem> {
             .await
             .map_err(|e| Problem::internal(&e))?;
         if let Some(event) = interrupted(&intent.event, now) {
-            server.record(event).await?;
+            server.record_kept(event).await?;
         }
     }
     Ok(())

@@ -288,6 +288,7 @@ pub(crate) async fn destroy_keys(
     let now = server.now()?;
     let reason = reason_of(reason)?;
     hold::refuse_names(server, subject, &reason).await?;
+    refuse_server(subject)?;
     refuse_active(server, subject).await?;
     let found = look(server, subject).await?;
     let open = active(server, subject).await?;
@@ -422,6 +423,23 @@ async fn refuse_active(server: &Server, subject: &Subject) -> Result<(), Problem
             StatusCode::CONFLICT,
             "SUBJECT_ACTIVE",
             "this person still has a role here, and what they do has to be recorded: take their roles away first",
+        ));
+    }
+    Ok(())
+}
+
+/// What the server itself does, and to its own records, is about nobody. Without those keys jobs would
+/// stop, and nobody could tell who placed a hold.
+fn refuse_server(subject: &Subject) -> Result<(), Problem> {
+    let own = match subject {
+        Subject::Actor(id) => event::ACTORS.contains(&id.as_str()),
+        Subject::Resource(kind, _) => event::RECORDS.contains(&kind.as_str()),
+    };
+    if own {
+        return Err(Problem::new(
+            StatusCode::CONFLICT,
+            "SUBJECT_IS_SERVER",
+            "that is a job or a record of the server itself and about no person, so it cannot be erased: give the person or the record that an app holds",
         ));
     }
     Ok(())

@@ -16,6 +16,30 @@ use crate::ambient::{Ambient, AmbientError};
 /// The source that numbers what the store's outbox hands to the ledger.
 pub const CONTROL: &str = "control";
 
+/// Under which names the server itself acts, and nobody known does.
+pub const ACTORS: [&str; 8] = [
+    "anonymous",
+    "archive",
+    "burgess",
+    "clockwork",
+    "gateway",
+    "machine",
+    "rules",
+    "syslog",
+];
+/// Kinds of records that the server alone has, and whose ids it gives.
+pub const RECORDS: [&str; 9] = [
+    "access_token",
+    "archive",
+    "erasure",
+    "ledger_entries",
+    "ledger_recovery",
+    "ledger_shard",
+    "legal_hold",
+    "retention_policy",
+    "trail",
+];
+
 /// An event that is being filled in. Not to be cloned: each event has an id of its own.
 #[derive(Debug)]
 pub struct Draft {

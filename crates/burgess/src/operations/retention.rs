@@ -270,7 +270,7 @@ pub async fn turn(server: &Server, who: &Principal, class: &str) -> Result<Shard
         .context("root", note::encode_base64(&last.checkpoint.root))
         .context("next", next.name.as_str())
         .context("next_key", next.ledger.vkey());
-    server.record(event.done()).await?;
+    server.record_kept(event.done()).await?;
     write_down(server).await?;
     Ok(view(server, &next))
 }

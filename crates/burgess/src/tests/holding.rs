@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use burgess_core::app::Environment;
-use burgess_core::audit::ActionType;
+use burgess_core::audit::{ActionType, Outcome};
 use burgess_core::roles::Role;
 use burgess_core::time::Span;
 use burgess_gateway::journal::{CLOSED, Journal};
@@ -272,7 +272,10 @@ async fn what_an_erased_subject_goes_on_to_do_is_recorded_without_them_and_answe
     let again = |server: &Server| {
         let now = server.now().unwrap();
         let draft = event::about(&server.ambient, None, now).unwrap();
-        draft.by_job(CANARY).blocked("TEST").done()
+        draft
+            .by_job(CANARY)
+            .did(ActionType::Read, "customer", "4711")
+            .done()
     };
     let size = server.ledger().size();
     let (refused_event, kept_event) = (again(server), again(server));
@@ -283,9 +286,22 @@ async fn what_an_erased_subject_goes_on_to_do_is_recorded_without_them_and_answe
     );
     server.record_kept(kept_event.clone()).await.unwrap();
     assert_eq!(server.ledger().size(), size + 2);
-    for (index, event) in (size..).zip([refused_event, kept_event]) {
+    for (index, event, outcome, code) in [
+        (
+            size,
+            refused_event,
+            Outcome::Blocked,
+            Some("SUBJECT_ERASED"),
+        ),
+        (size + 1, kept_event, Outcome::Success, None),
+    ] {
         let entry = server.journal.open(index).await.unwrap().event;
         assert_eq!((entry.event_id, &*entry.actor_id), (event.event_id, CLOSED));
+        assert_eq!(entry.resource_id, "4711", "nobody erased the record");
+        assert_eq!(
+            (entry.outcome, entry.error_code.as_deref()),
+            (outcome, code)
+        );
     }
     let key = server
         .store
@@ -394,4 +410,27 @@ async fn what_an_app_tells_of_somebody_who_was_erased_is_taken_without_them() {
         (&*event.resource_type, &*event.actor_id),
         ("self_test", CLOSED)
     );
+}
+
+// R206
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_job_and_no_record_of_the_server_itself_is_erased() {
+    let world = World::new().await;
+    let (server, ana) = (&world.server, world.person(ANA).await);
+    let id = placed(&world, "shard", "main").await;
+    hold::release(server, &ana, &id, "closed").await.unwrap();
+    world.after(Span::days(1)).await;
+    for own in [
+        "machine",
+        "actor:clockwork",
+        &format!("legal_hold:{id}"),
+        "trail:all",
+    ] {
+        let problem = refused(erase::erase(server, &ana, &subject(own), "case 42").await);
+        assert_eq!(
+            (problem.status.as_u16(), problem.code),
+            (409, "SUBJECT_IS_SERVER"),
+            "{own}"
+        );
+    }
 }

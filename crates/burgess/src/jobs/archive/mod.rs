@@ -274,7 +274,7 @@ async fn record(server: &Server, folder: &mut Folder, shard: &str) -> Result<(),
             .context("day", file.day.clone())
             .context("first", file.first)
             .context("last", file.last);
-        server.record(sealed.done()).await?;
+        server.record_kept(sealed.done()).await?;
         folder
             .recorded(file.first)
             .map_err(|e| Problem::internal(&e))?;

@@ -118,7 +118,7 @@ async fn record(server: &Server, caller: &Caller, read: Read<'_>) {
     for (key, value) in read.context {
         draft = draft.context(key, value);
     }
-    if let Err(problem) = server.record(draft.done()).await {
+    if let Err(problem) = server.record_kept(draft.done()).await {
         tracing::error!(detail = %problem.detail, "a reading of the trail is not on record");
     }
 }
