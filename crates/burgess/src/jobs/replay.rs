@@ -66,7 +66,7 @@ fn told_after(shards: Vec<Shard>, known: u64) -> Result<Vec<Since>, Problem> {
     for shard in shards {
         lines.entry(shard.class.clone()).or_default().push(shard);
     }
-    let mut told = BTreeMap::new();
+    let mut told = Vec::new();
     for mut line in lines.into_values() {
         line.sort_by_key(|shard| std::cmp::Reverse(shard.number));
         let highest = line
@@ -76,11 +76,12 @@ fn told_after(shards: Vec<Shard>, known: u64) -> Result<Vec<Since>, Problem> {
             newest_first(&line, known, &mut told)?;
         }
     }
-    Ok(told.into_values().collect())
+    told.sort_by_key(|(source_seq, _)| *source_seq);
+    Ok(told.into_iter().map(|(_, since)| since).collect())
 }
 
-/// Collects, by number, what the events of one line tell of.
-fn newest_first(line: &[Shard], known: u64, all: &mut BTreeMap<u64, Since>) -> Result<(), Problem> {
+/// Collects, with its number, what the events of one line tell of.
+fn newest_first(line: &[Shard], known: u64, all: &mut Vec<(u64, Since)>) -> Result<(), Problem> {
     for shard in line {
         let mut to = shard.ledger.size();
         let first = shard.ledger.minimum_index().max(shard.first_event());
@@ -102,7 +103,7 @@ fn newest_first(line: &[Shard], known: u64, all: &mut BTreeMap<u64, Since>) -> R
                 } else if let Some(since) =
                     told(&leaf).map_err(|()| unreadable(&shard.name, index))?
                 {
-                    all.insert(leaf.source_seq, since);
+                    all.push((leaf.source_seq, since));
                 }
             }
             if older {
@@ -180,6 +181,19 @@ fn hold_told(state: &str, source_seq: u64, at: Timestamp) -> Option<Since> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_erasure_of_nobody_that_can_be_read_is_not_passed_over() {
+        let leaf = |state: &str| Leaf {
+            source: CONTROL.to_owned(),
+            source_seq: 7,
+            resource_type: "erasure".to_owned(),
+            next_state: Some(state.to_owned()),
+            timestamp: Timestamp::EPOCH,
+        };
+        assert_eq!(told(&leaf("erased nobody")), Err(()));
+        assert_eq!(told(&leaf("asked")), Ok(None));
+    }
 
     #[test]
     fn a_hold_that_does_not_say_what_it_covers_is_taken_for_one_on_everything() {

@@ -8,6 +8,7 @@ use burgess_core::audit::{ActionType, Outcome};
 use burgess_core::roles::Role;
 use burgess_core::time::Span;
 use burgess_gateway::journal::{CLOSED, Journal};
+use burgess_gateway::ports::Vault as _;
 use burgess_store::SubjectKey;
 
 use super::keeping::{CANARY, acts, refused, subject};
@@ -109,7 +110,7 @@ async fn nothing_is_pruned_that_a_hold_covers_of_which_the_copy_did_not_know() {
 }
 
 /// An event of the control plane about a legal hold, as the ledger may hold it.
-async fn told(world: &World, journal: &Journal, state: &str) {
+async fn told(world: &World, journal: &Journal, number: u64, state: &str) {
     let server = &world.server;
     let event = event::about(&server.ambient, None, server.now().unwrap())
         .unwrap()
@@ -117,7 +118,6 @@ async fn told(world: &World, journal: &Journal, state: &str) {
         .did(ActionType::Create, "legal_hold", "hold_of_before")
         .moved(None, state)
         .done();
-    let number = server.shards.highest(event::CONTROL) + 1;
     let random = server.ambient.random().unwrap();
     journal
         .record(event, event::CONTROL, Some(number), random)
@@ -133,7 +133,8 @@ async fn a_hold_of_which_the_ledger_does_not_say_what_it_covers_stops_everything
     world.after(Span::days(32)).await;
     let copy = world.server.config.data.with_extension("copy");
     world.server.store.copy_database(&copy).await.unwrap();
-    told(&world, &world.server.journal, "placed").await;
+    let next = world.server.shards.highest(event::CONTROL) + 1;
+    told(&world, &world.server.journal, next, "placed").await;
     let world = over_a_copy(world, copy).await;
     world.after(Span::days(91)).await;
     let server = &world.server;
@@ -172,9 +173,16 @@ async fn holds_are_learned_of_from_every_class_the_control_plane_was_in_and_in_t
     world.server.store.copy_database(&copy).await.unwrap();
     let (shards, vault) = (world.server.shards.clone(), world.server.subjects.clone());
     let before = Journal::over(shards, Arc::new(|_| "audit".to_owned()), vault);
-    told(&world, &before, "placed hold_1 shard main").await;
-    told(&world, &before, "placed hold_2 shard main").await;
-    told(&world, &world.server.journal, "released hold_1").await;
+    let next = world.server.shards.highest(event::CONTROL) + 1;
+    for known in 1..next {
+        told(&world, &before, known, "released hold_0").await;
+    }
+    told(&world, &before, next, "placed hold_1 shard main").await;
+    told(&world, &before, next + 1, "placed hold_2 shard main").await;
+    let after = &world.server.journal;
+    for (ahead, id) in (0..).zip(["hold_0", "hold_0", "hold_1"]) {
+        told(&world, after, next + ahead, &format!("released {id}")).await;
+    }
     let world = over_a_copy(world, copy).await;
     let ana = world.person(ANA).await;
     let holds = hold::list(&world.server, &ana).await.unwrap();
@@ -334,8 +342,17 @@ async fn a_person_is_held_and_erased_however_their_address_is_spelled() {
         );
         hold::release(server, &ana, &id, "closed").await.unwrap();
     }
-    // An app may have written it in its own way; whoever types that means both.
-    acts(&world, spelled[0], "4711").await;
+    // An app writes it in its own way, and it is the same person, and the same record.
+    acts(&world, spelled[0], spelled[0]).await;
+    let record = placed(&world, "subject", &format!("customer:{CANARY}")).await;
+    for of in [CANARY, spelled[0]] {
+        let of = subject(&format!("customer:{of}"));
+        let problem = refused(erase::erase(server, &ana, &of, "case 42").await);
+        assert!(problem.unmet.iter().any(|it| it.reason.contains(&record)));
+    }
+    // Entries of before lie under the address as it was written: whoever types that means both.
+    let before = format!("actor:{}", spelled[0]);
+    server.subjects.to_seal(&[&before]).await.unwrap();
     let done = erase::erase(server, &ana, &subject(spelled[0]), "case 42").await;
     assert_eq!(
         done.unwrap(),
