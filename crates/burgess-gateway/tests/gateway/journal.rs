@@ -146,6 +146,12 @@ async fn of_an_event_with_whom_was_erased_their_side_is_closed_and_the_other_sea
     another.event_id = EventId::parse("evt_another").unwrap();
     another.actor_id = "somebody else".to_owned();
     another.resource_id = "another".to_owned();
+    let both = [(&event, None), (&another, None)];
+    world
+        .journal
+        .record_all(&both, "test", [7; 32])
+        .await
+        .unwrap();
     let record = async |event: &Event, number| {
         let recorded = world
             .journal
