@@ -5,6 +5,7 @@
 //! salted commitment alone; the values lie beside it as [`crate::sealing`] seals them.
 //! Not here: who may see what, and keys; the vault has them.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::thread;
 
@@ -12,7 +13,7 @@ use burgess_core::app::Environment;
 use burgess_core::audit::{self, DecisionRecord, Event, Opening, Outcome, Place};
 use burgess_core::data::{ActionType, Classification};
 use burgess_core::digest::Digest;
-use burgess_core::id::{AppId, ApprovalId, EventId};
+use burgess_core::id::{AppId, ApprovalId, Email, EventId};
 use burgess_core::time::Timestamp;
 use burgess_ledger::shards::MAIN;
 use burgess_ledger::{AppendError, Batch, Ledger, Part, ReadError, Receipt, Shards};
@@ -302,8 +303,8 @@ impl Subjects {
             ends: Vec::with_capacity(2 * events.len()),
         };
         for (event, _) in events {
-            subjects.push(&actor_parts(event));
-            subjects.push(&resource_parts(event));
+            subjects.push(&actor_parts(&folded(&event.actor_id)));
+            subjects.push(&resource_parts(event, &folded(&event.resource_id)));
         }
         subjects
     }
@@ -431,20 +432,32 @@ impl Values {
 
 /// Whom the personal values of an event are about: its actor.
 pub fn actor_subject(event: &Event) -> String {
-    actor_parts(event).concat()
+    actor_parts(&folded(&event.actor_id)).concat()
 }
 
 /// What the resource's id is about: that one resource.
 pub fn resource_subject(event: &Event) -> String {
-    resource_parts(event).concat()
+    resource_parts(event, &folded(&event.resource_id)).concat()
 }
 
-fn actor_parts(event: &Event) -> [&str; 2] {
-    ["actor:", &event.actor_id]
+/// An id as it names its subject. An e-mail address is one subject however an app spells it, or a hold
+/// on one spelling would miss the other; what else tells two ids apart is theirs.
+pub fn folded(id: &str) -> Cow<'_, str> {
+    let as_it_is = |byte: u8| byte.is_ascii_graphic() && !byte.is_ascii_uppercase();
+    if !id.contains('@') || id.bytes().all(as_it_is) {
+        return Cow::Borrowed(id);
+    }
+    Email::parse(id).map_or(Cow::Borrowed(id), |email| {
+        Cow::Owned(email.as_str().to_owned())
+    })
 }
 
-fn resource_parts(event: &Event) -> [&str; 4] {
-    ["resource:", &event.resource_type, ":", &event.resource_id]
+fn actor_parts(id: &str) -> [&str; 2] {
+    ["actor:", id]
+}
+
+fn resource_parts<'a>(event: &'a Event, id: &'a str) -> [&'a str; 4] {
+    ["resource:", &event.resource_type, ":", id]
 }
 
 /// The id of the intent that belongs to the outcome `outcome`.

@@ -15,6 +15,7 @@ use burgess_core::permit::Permit;
 use burgess_core::policy::action::{AskErasure, EraseSubject, ReadEntries, ReadTrail};
 use burgess_core::policy::facts::{ErasureFacts, NoContext, Organisation};
 use burgess_core::time::Timestamp;
+use burgess_gateway::journal;
 use burgess_gateway::ports::Vault as _;
 use burgess_gateway::sealing::{Alias, Sealed};
 use burgess_ledger::{Shard, SideValues};
@@ -82,20 +83,17 @@ impl Subject {
     }
 
     /// The names under which the journal seals. Somebody who acts may also be acted upon, as the
-    /// person that was invited. An e-mail address is sealed as the directory writes it, in small
-    /// letters, and as an app may have written it.
+    /// person that was invited. An e-mail address is sealed in small letters; before, it was as an app
+    /// had written it, which whoever knows that spelling still finds.
     fn sealed_under(&self) -> Vec<String> {
-        match self {
-            Self::Actor(id) => {
-                let address = self.email();
-                let small = address.as_ref().map(Email::as_str);
-                let as_given = Some(id.as_str()).filter(|id| Some(*id) != small);
-                let ids = small.into_iter().chain(as_given);
-                ids.flat_map(|id| [format!("actor:{id}"), format!("resource:person:{id}")])
-                    .collect()
-            }
-            Self::Resource(kind, id) => vec![format!("resource:{kind}:{id}")],
-        }
+        let folded = journal::folded(self.id());
+        let as_given = Some(self.id()).filter(|id| *id != folded);
+        let ids = [&*folded].into_iter().chain(as_given);
+        ids.flat_map(|id| match self {
+            Self::Actor(_) => vec![format!("actor:{id}"), format!("resource:person:{id}")],
+            Self::Resource(kind, _) => vec![format!("resource:{kind}:{id}")],
+        })
+        .collect()
     }
 
     fn aliases(&self, server: &Server) -> Vec<Alias> {
