@@ -183,6 +183,7 @@ async fn holds_are_learned_of_from_every_class_the_control_plane_was_in_and_in_t
     for (ahead, id) in (0..).zip(["hold_0", "hold_0", "hold_1"]) {
         told(&world, after, next + ahead, &format!("released {id}")).await;
     }
+    drop(before);
     let world = over_a_copy(world, copy).await;
     let ana = world.person(ANA).await;
     let holds = hold::list(&world.server, &ana).await.unwrap();
