@@ -328,7 +328,8 @@ async fn requests_that_are_under_way_are_bounded_also_when_nobody_waits_for_them
         under_way.push(one);
     }
     under_way.iter().for_each(tokio::task::JoinHandle::abort);
-    let (status, problem) = told(ask(64).await.unwrap()).await;
+    let one_more = tokio::time::timeout(Duration::from_secs(30), ask(64)).await;
+    let (status, problem) = told(one_more.expect("it is refused").unwrap()).await;
     assert_eq!(
         (status, &problem["code"]),
         (StatusCode::SERVICE_UNAVAILABLE, &"SERVER_BUSY".into())
