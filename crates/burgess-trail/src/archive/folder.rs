@@ -84,11 +84,8 @@ impl Folder {
                 });
             }
             match std::fs::metadata(&archive) {
-                Ok(there) if said.pruned || there.len() == said.bytes => {}
-                Ok(there) => {
-                    let what = format!("it has {} bytes of {}", there.len(), said.bytes);
-                    return Err(ArchiveError::damaged(&archive, what));
-                }
+                Ok(there) if said.pruned || said.erasing || there.len() == said.bytes => {}
+                Ok(there) => return Err(of_another_time(&archive, there.len(), &said)),
                 Err(_) if said.pruned || said.bucket.is_some() => {}
                 Err(_) => return Err(ArchiveError::Missing(archive)),
             }
@@ -135,25 +132,9 @@ impl Folder {
             // A prune was cut off between its note and the file.
             Ok(_) if said.pruned => remove_if_there(&archive).map(|()| said),
             Err(_) => Err(ArchiveError::Missing(archive)),
+            Ok(_) if said.erasing => finish_erasure(&archive, &manifest, said),
             Ok(there) if there.len() == said.bytes => Ok(said),
-            // Erasure was cut off between the file and its manifest.
-            Ok(_) if is_sound_all_the_same(&archive, &said) => {
-                let (bytes, digest) = manifest::digest(&archive)?;
-                let said = Manifest {
-                    bytes,
-                    digest,
-                    // One at least: it is what tells this file from a copy made before.
-                    erased: said.erased.saturating_add(1),
-                    outdated: said.bucket.is_some(),
-                    ..said
-                };
-                said.store(&manifest)?;
-                Ok(said)
-            }
-            Ok(there) => {
-                let what = format!("it has {} bytes of {}", there.len(), said.bytes);
-                Err(ArchiveError::damaged(&archive, what))
-            }
+            Ok(there) => Err(of_another_time(&archive, there.len(), &said)),
         }
     }
 
@@ -283,16 +264,21 @@ impl Folder {
             .map(|file| file.first)
             .collect();
         for first in concerned {
-            let folder = self.path.clone();
+            let Some(archive) = self.there(first) else {
+                continue;
+            };
+            // Only under this mark may the file be another one than its manifest says.
             self.change(first, |manifest| {
-                let archive = folder.join(&manifest.file);
-                if archive.exists() {
-                    let taken = file::blank(&archive, indices)?;
-                    (manifest.bytes, manifest.digest) = manifest::digest(&archive)?;
-                    manifest.erased = manifest.erased.saturating_add(taken);
-                    manifest.outdated |= taken > 0 && manifest.bucket.is_some();
-                    blanked = blanked.saturating_add(taken);
-                }
+                manifest.erasing = true;
+                Ok(())
+            })?;
+            self.change(first, |manifest| {
+                let taken = file::blank(&archive, indices)?;
+                (manifest.bytes, manifest.digest) = manifest::digest(&archive)?;
+                manifest.erased = manifest.erased.saturating_add(taken);
+                manifest.outdated |= taken > 0 && manifest.bucket.is_some();
+                manifest.erasing = false;
+                blanked = blanked.saturating_add(taken);
                 Ok(())
             })?;
         }
@@ -326,6 +312,13 @@ impl Folder {
         Ok(freed)
     }
 
+    /// The path of that file, if it is here.
+    fn there(&self, first: u64) -> Option<PathBuf> {
+        let file = self.files.iter().find(|file| file.first == first)?;
+        let archive = self.path.join(&file.file);
+        archive.exists().then_some(archive)
+    }
+
     fn change(
         &mut self,
         first: u64,
@@ -338,6 +331,43 @@ impl Folder {
         change(manifest)?;
         let stem = manifest.file.trim_end_matches(".parquet");
         manifest.store(&path.join(format!("{stem}.json")))
+    }
+}
+
+/// Ends an erasure that was cut off between its mark and its manifest: either file may lie there.
+fn finish_erasure(
+    archive: &Path,
+    manifest: &Path,
+    said: Manifest,
+) -> Result<Manifest, ArchiveError> {
+    let (bytes, digest) = manifest::digest(archive)?;
+    let rewritten = (bytes, digest) != (said.bytes, said.digest);
+    if rewritten && !is_sound_all_the_same(archive, &said) {
+        return Err(ArchiveError::damaged(
+            archive,
+            "an erasure was rewriting it, and it is neither the file from before nor one from after",
+        ));
+    }
+    let said = Manifest {
+        bytes,
+        digest,
+        // One at least: it is what tells this file from a copy made before.
+        erased: said.erased.saturating_add(rewritten.into()),
+        outdated: said.outdated || rewritten && said.bucket.is_some(),
+        erasing: false,
+        ..said
+    };
+    said.store(manifest)?;
+    Ok(said)
+}
+
+/// What lies there is not what the manifest was written for, though it may be sound: a file from
+/// before an erasure, put back from a backup, would bring back what was erased.
+fn of_another_time(archive: &Path, length: u64, said: &Manifest) -> ArchiveError {
+    ArchiveError::OtherFile {
+        file: archive.to_owned(),
+        length,
+        said: said.bytes,
     }
 }
 

@@ -58,6 +58,9 @@ pub struct Manifest {
     /// Whether an erasure has rewritten the local file since that copy was made.
     #[serde(default)]
     pub outdated: bool,
+    /// Whether an erasure is rewriting the file, so that its length and digest may be others.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub erasing: bool,
 }
 
 /// What names a file: a day and the entries in it.
@@ -138,6 +141,7 @@ impl Manifest {
             pruned: false,
             bucket: None,
             outdated: false,
+            erasing: false,
         })
     }
 

@@ -89,6 +89,16 @@ pub enum ArchiveError {
         /// The one that stands there.
         found: u64,
     },
+    /// Another file than the one that the manifest was written for.
+    #[error("`{}` has {length} bytes, its manifest says {said}: take the file with that digest from the bucket; one from before an erasure is not taken back", file.display())]
+    OtherFile {
+        /// The file.
+        file: PathBuf,
+        /// Its length.
+        length: u64,
+        /// The length that it had.
+        said: u64,
+    },
     /// A manifest whose file is gone.
     #[error("`{}` is missing, and no bucket has it: put it back from a copy", .0.display())]
     Missing(PathBuf),

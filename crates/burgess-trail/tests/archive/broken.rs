@@ -1,9 +1,9 @@
 //! What a crash, a disk or a person does to an archive, and how it is named.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use burgess_ledger::{NoteSigner, NoteVerifier};
-use burgess_trail::archive::{self, ArchiveError};
+use burgess_trail::archive::{self, ArchiveError, Folder};
 
 use crate::world::{ORIGIN, World};
 
@@ -41,13 +41,36 @@ fn a_crash_before_the_rename_leaves_nothing_and_one_before_the_manifest_is_finis
     assert_eq!(std::fs::read_dir(world.archive()).unwrap().count(), 6);
 }
 
+/// As an erasure does before it touches the file.
+fn mark(file: &Path) {
+    let manifest = file.with_extension("json");
+    let text = std::fs::read_to_string(&manifest).unwrap();
+    let mut said: serde_json::Value = serde_json::from_str(&text).unwrap();
+    said["erasing"] = true.into();
+    std::fs::write(&manifest, said.to_string()).unwrap();
+}
+
 #[test]
 fn an_erasure_that_was_cut_off_is_finished_and_a_damaged_file_is_not_taken_for_one() {
     let (world, files) = three();
+    mark(&files[1]);
+    let folder = world.open().unwrap();
+    assert_eq!(
+        folder.files()[1].erased,
+        0,
+        "it was cut off before the file"
+    );
+    mark(&files[1]);
     archive::blank(&files[1], &[50].into()).unwrap();
+    assert_eq!(Folder::look(&world.archive()).unwrap().len(), 3);
     let folder = world.open().unwrap();
     folder.files()[1].check(&world.archive()).unwrap();
+    assert_eq!(
+        (folder.files()[1].erased, folder.files()[1].erasing),
+        (1, false)
+    );
     archive::verify_all(&world.archive(), &world.key()).unwrap();
+    mark(&files[1]);
     let bytes = std::fs::read(&files[1]).unwrap();
     std::fs::write(&files[1], &bytes[..bytes.len() - 1]).unwrap();
     let error = world.open().unwrap_err();
@@ -55,6 +78,29 @@ fn an_erasure_that_was_cut_off_is_finished_and_a_damaged_file_is_not_taken_for_o
         matches!(&error, ArchiveError::Damaged { file, .. } if *file == files[1]),
         "{error}"
     );
+}
+
+#[test]
+fn a_file_from_before_an_erasure_that_is_put_back_is_refused() {
+    let (world, files) = three();
+    let before = std::fs::read(&files[1]).unwrap();
+    let mut folder = world.open().unwrap();
+    assert_eq!(folder.blank(&[50].into()).unwrap(), 1);
+    let said = world.open().unwrap().files()[1].clone();
+    let after = std::fs::read(&files[1]).unwrap();
+    std::fs::write(&files[1], before).unwrap();
+    for error in [
+        world.open().map(drop),
+        Folder::look(&world.archive()).map(drop),
+    ] {
+        let error = error.unwrap_err();
+        assert!(
+            matches!(&error, ArchiveError::OtherFile { file, .. } if *file == files[1]),
+            "{error}"
+        );
+    }
+    std::fs::write(&files[1], after).unwrap();
+    assert_eq!(world.open().unwrap().files()[1], said, "nothing was noted");
 }
 
 #[test]

@@ -21,7 +21,8 @@ use crate::config::Config;
 /// Bytes of a part of a log at most: one more than a bundle of 256 entries of 65,535 bytes, each
 /// with its length.
 const PART_BYTES_MAX: u64 = 256 * (2 + 65_535) + 1;
-/// A server that publishes meanwhile may move a shard's edge under our eyes, but not each time.
+/// A server that publishes meanwhile may move a shard's edge under our eyes, or change an archive
+/// file, but not each time.
 const LOOKS: u32 = 4;
 const BETWEEN_LOOKS: Duration = Duration::from_millis(150);
 
@@ -48,7 +49,15 @@ pub async fn look(config: &Config) -> Vec<Symptom> {
         found.extend(seen);
     }
     for name in &order {
-        found.extend(archive(config, name));
+        let mut seen = archive(config, name);
+        for _ in 1..LOOKS {
+            if seen.is_none() {
+                break;
+            }
+            tokio::time::sleep(BETWEEN_LOOKS).await;
+            seen = archive(config, name);
+        }
+        found.extend(seen);
     }
     found
 }
@@ -194,7 +203,7 @@ fn archive(config: &Config, name: &str) -> Option<Symptom> {
             let what = format!("the archive of `{name}` is not whole: {cause}");
             return Some(Symptom::new(
                 what,
-                "put the file back from the bucket or a backup",
+                "put back the file whose SHA-256 is the `digest` in the `.json` beside it: from the bucket, or from a backup made after the last erasure",
             ));
         }
     };

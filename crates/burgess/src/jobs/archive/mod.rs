@@ -170,6 +170,7 @@ fn unarchived(cause: &ArchiveError) -> Problem {
         ArchiveError::Io { .. } => "ARCHIVE_IO",
         ArchiveError::Source(_) => "ARCHIVE_SOURCE",
         ArchiveError::Missing(_) | ArchiveError::Gap { .. } => "ARCHIVE_INCOMPLETE",
+        ArchiveError::OtherFile { .. } => "ARCHIVE_OTHER_FILE",
         _ => "ARCHIVE_DAMAGED",
     };
     Problem::new(StatusCode::INTERNAL_SERVER_ERROR, code, cause.to_string())
