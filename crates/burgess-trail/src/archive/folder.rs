@@ -8,6 +8,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use burgess_core::digest::Digest;
+use burgess_core::time::Timestamp;
 use burgess_ledger::SignedCheckpoint;
 use burgess_ledger::tree::leaf_hash;
 
@@ -235,6 +236,18 @@ impl Folder {
         self.change(first, |manifest| {
             manifest.bucket = Some(bucket.to_owned());
             manifest.outdated = manifest.digest != *digest;
+            manifest.kept = None;
+            Ok(())
+        })
+    }
+
+    /// Notes that the bucket forbade to replace its outdated copy of the file.
+    ///
+    /// # Errors
+    /// [`ArchiveError`].
+    pub fn forbidden(&mut self, first: u64, at: Timestamp) -> Result<(), ArchiveError> {
+        self.change(first, |manifest| {
+            manifest.kept = Some(at);
             Ok(())
         })
     }

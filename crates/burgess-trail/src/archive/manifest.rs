@@ -9,6 +9,7 @@ use std::path::Path;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use burgess_core::digest::Digest;
+use burgess_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::file::{put_in_place, remove_if_there};
@@ -58,6 +59,9 @@ pub struct Manifest {
     /// Whether an erasure has rewritten the local file since that copy was made.
     #[serde(default)]
     pub outdated: bool,
+    /// When the bucket last forbade replacing that copy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kept: Option<Timestamp>,
     /// Whether an erasure is rewriting the file, so that its length and digest may be others.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub erasing: bool,
@@ -141,6 +145,7 @@ impl Manifest {
             pruned: false,
             bucket: None,
             outdated: false,
+            kept: None,
             erasing: false,
         })
     }

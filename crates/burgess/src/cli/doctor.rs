@@ -1,6 +1,7 @@
 //! `burgess doctor`: what is missing or unsafe, each with its fix. It changes nothing, and may be
 //! asked beside a running server.
 
+mod archive;
 pub mod ledger;
 
 use std::path::Path;

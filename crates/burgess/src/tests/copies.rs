@@ -16,6 +16,7 @@ use burgess_core::digest::Digest;
 use burgess_core::time::Span;
 use burgess_trail::archive::{Folder, Manifest};
 
+use crate::cli::doctor::ledger::look;
 use crate::cli::host::{self, Ask, Invitations};
 use crate::jobs::archive::{Bucket, BucketError, blank, pass};
 use crate::operations::event;
@@ -302,18 +303,49 @@ async fn only_an_older_copy_of_the_same_file_is_replaced() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_bucket_that_forbids_changes_keeps_its_copy_and_is_asked_once() {
+async fn a_bucket_that_forbids_changes_keeps_its_copy_is_asked_once_a_day_and_stays_a_symptom() {
+    let (store, folder) = (Store::default(), tempfile::tempdir().unwrap());
+    let world = world(&store, &folder).await;
+    let server = &world.server;
+    pass(server, None).await.unwrap();
+    let before = first_of(&world, "main").1;
+    let erased = blank(server, |sealed| !sealed.is_empty()).await;
+    assert!(erased.unwrap() > 0);
+    store.change(|held| held.forbids_changes = true);
+    let kept = pass(server, None).await.unwrap_err();
+    assert_eq!(kept.code, "ARCHIVE_BUCKET_KEEPS_OLDER");
+    let name = format!("main/{}", before.file);
+    assert_eq!(store.digest(&name), Some(before.digest));
+    let symptoms = look(&server.config).await;
+    let named = |part: &str| symptoms.iter().any(|it| it.what.contains(part));
+    assert!(named("forbids replacing 1 archive files of `main`"));
+    let asked = store.asked();
+    pass(server, None).await.unwrap();
+    assert_eq!(store.asked(), asked, "once a day");
+    // A day later, by when the bucket's rules were changed.
+    store.change(|held| held.forbids_changes = false);
+    server.ambient.jump(Span::days(1));
+    pass(server, None).await.unwrap();
+    let after = first_of(&world, "main").1;
+    assert_eq!(store.digest(&name), Some(after.digest));
+    assert_eq!((after.outdated, after.kept), (false, None));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_refusal_that_passes_does_not_end_the_replacing_of_copies() {
     let (store, folder) = (Store::default(), tempfile::tempdir().unwrap());
     let world = world(&store, &folder).await;
     pass(&world.server, None).await.unwrap();
-    let before = first_of(&world, "main").1;
     let erased = blank(&world.server, |sealed| !sealed.is_empty()).await;
     assert!(erased.unwrap() > 0);
-    store.change(|held| held.forbids_changes = true);
+    // As with a secret that was exchanged, or a clock that is wrong.
+    store.change(|held| held.refuses = Some("/main/"));
+    let refused = pass(&world.server, None).await.unwrap_err();
+    assert_eq!(refused.code, "ARCHIVE_BUCKET_REFUSED");
+    let waits = first_of(&world, "main").1;
+    assert_eq!((waits.outdated, waits.kept), (true, None));
+    store.change(|held| held.refuses = None);
     pass(&world.server, None).await.unwrap();
-    let name = format!("main/{}", before.file);
-    assert_eq!(store.digest(&name), Some(before.digest));
-    let asked = store.asked();
-    pass(&world.server, None).await.unwrap();
-    assert_eq!(store.asked(), asked);
+    let name = format!("main/{}", waits.file);
+    assert_eq!(store.digest(&name), Some(waits.digest));
 }

@@ -4,7 +4,7 @@
 //! is for `burgess-verify log`.
 
 use std::collections::BTreeMap;
-use std::io::{ErrorKind, Read as _};
+use std::io::Read as _;
 use std::path::Path;
 use std::time::Duration;
 
@@ -13,9 +13,8 @@ use burgess_ledger::tile::{
 };
 use burgess_ledger::tree::range_root;
 use burgess_ledger::{Checkpoint, NoteVerifier, SignedCheckpoint, line, verify};
-use burgess_trail::archive::Folder;
 
-use super::Symptom;
+use super::{Symptom, archive};
 use crate::config::Config;
 
 /// Bytes of a part of a log at most: one more than a bundle of 256 entries of 65,535 bytes, each
@@ -49,13 +48,13 @@ pub async fn look(config: &Config) -> Vec<Symptom> {
         found.extend(seen);
     }
     for name in &order {
-        let mut seen = archive(config, name);
+        let mut seen = archive::look(config, name);
         for _ in 1..LOOKS {
-            if seen.is_none() {
+            if seen.is_empty() {
                 break;
             }
             tokio::time::sleep(BETWEEN_LOOKS).await;
-            seen = archive(config, name);
+            seen = archive::look(config, name);
         }
         found.extend(seen);
     }
@@ -188,35 +187,4 @@ fn part(folder: &Path, name: &str) -> std::io::Result<Vec<u8>> {
         .take(PART_BYTES_MAX)
         .read_to_end(&mut bytes)?;
     Ok(bytes)
-}
-
-/// What is the matter with a shard's archive files and their copies.
-fn archive(config: &Config, name: &str) -> Option<Symptom> {
-    let path = config.archive_folder(name);
-    match std::fs::metadata(&path) {
-        Err(cause) if cause.kind() == ErrorKind::NotFound => return None,
-        _ => {}
-    }
-    let files = match Folder::look(&path) {
-        Ok(files) => files,
-        Err(cause) => {
-            let what = format!("the archive of `{name}` is not whole: {cause}");
-            return Some(Symptom::new(
-                what,
-                "put back the file whose SHA-256 is the `digest` in the `.json` beside it: from the bucket, or from a backup made after the last erasure",
-            ));
-        }
-    };
-    config.archive.s3.as_ref()?;
-    let waits = |file: &&burgess_trail::archive::Manifest| {
-        !file.pruned && (file.bucket.is_none() || file.outdated)
-    };
-    let count = files.iter().filter(waits).count();
-    let first = files.iter().find(waits)?;
-    let what = format!(
-        "{count} archive files of `{name}`, from {} on, have no copy of what they hold in the bucket",
-        first.day
-    );
-    let fix = "a new file has its copy within minutes; otherwise look in the trace for `ARCHIVE_BUCKET_`, and try with `burgess audit archive`";
-    Some(Symptom::new(what, fix))
 }

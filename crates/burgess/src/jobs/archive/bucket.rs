@@ -84,6 +84,11 @@ pub enum BucketError {
         "the bucket has another object under `{0}`: nothing is overwritten; choose another prefix, or find out who wrote it"
     )]
     Taken(String),
+    /// An older copy may not be replaced.
+    #[error(
+        "the bucket forbids replacing `{0}` ({1}), a copy with sealed values that were erased: it is asked again in a day; let the key put objects over that one, or delete it"
+    )]
+    Kept(String, StatusCode),
 }
 
 impl BucketError {
@@ -96,6 +101,7 @@ impl BucketError {
             Self::Silent(_) => "ARCHIVE_BUCKET_SILENT",
             Self::Refused { .. } => "ARCHIVE_BUCKET_REFUSED",
             Self::Taken(_) => "ARCHIVE_BUCKET_NAME_TAKEN",
+            Self::Kept(..) => "ARCHIVE_BUCKET_KEEPS_OLDER",
         }
     }
 }
@@ -170,7 +176,7 @@ impl Bucket {
     }
 
     /// Puts a file there under `name`, unless it is there already, and answers where it lies. Only
-    /// an older copy of the same file is replaced; a bucket that forbids that keeps the older one.
+    /// an older copy of the same file is replaced.
     pub async fn put(
         &self,
         name: &str,
@@ -182,12 +188,7 @@ impl Bucket {
         let there = format!("s3://{}/{key}", self.bucket.name());
         let mut found = There::Nothing;
         if said.outdated {
-            found = match self.look(&key, said, now).await {
-                Err(BucketError::Refused { status, .. }) if forbids(status) => {
-                    return Ok(kept(there));
-                }
-                found => found?,
-            };
+            found = self.look(&key, said, now).await?;
         }
         // A second time for what was found under a name that was thought to be free.
         for _ in 0..2 {
@@ -202,7 +203,10 @@ impl Bucket {
                 StatusCode::PRECONDITION_FAILED | StatusCode::CONFLICT => {
                     found = self.look(&key, said, now).await?;
                 }
-                status if older.is_some() && forbids(status) => return Ok(kept(there)),
+                // Not the clock, the key or its secret: it has just answered under the same ones.
+                status if older.is_some() && forbids(status) => {
+                    return Err(BucketError::Kept(key, status));
+                }
                 _ => return Err(refused(key, answer, self.patience).await),
             }
         }
@@ -315,21 +319,12 @@ impl Bucket {
     }
 }
 
-/// Whether a bucket lets nobody change, or even look at, what it has.
+/// Whether a bucket does not let us change what it has.
 fn forbids(status: StatusCode) -> bool {
     matches!(
         status,
         StatusCode::FORBIDDEN | StatusCode::METHOD_NOT_ALLOWED
     )
-}
-
-/// The copy that stays as it was; asking again every minute would change nothing.
-fn kept(there: String) -> String {
-    tracing::warn!(
-        %there,
-        "the bucket forbids changes: its copy keeps sealed values that were erased, and whose key is destroyed"
-    );
-    there
 }
 
 /// What tells a file's content but for its sealed values.

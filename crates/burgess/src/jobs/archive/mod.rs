@@ -17,7 +17,6 @@ use std::time::Duration;
 
 use axum::http::StatusCode;
 use burgess_core::audit::ActionType;
-use burgess_core::digest::Digest;
 use burgess_core::time::{Span, Timestamp};
 use burgess_ledger::{Ledger, Shard};
 use burgess_trail::archive::{self, ArchiveError, Folder, Manifest};
@@ -31,6 +30,8 @@ pub use bucket::{Bucket, BucketError};
 
 /// How often it is looked whether a day has ended: a minute after midnight is soon enough.
 const EVERY: Duration = Duration::from_secs(60);
+/// How often a bucket that forbids replacing a copy is asked again: its rules are changed by people.
+const FORBIDDEN_FOR: Span = Span::days(1);
 /// Entries at the beginning of what is to be archived that may be no events: a shard's first leaf
 /// is the last checkpoint of the one before.
 const HEAD_MAX: u64 = 4;
@@ -154,7 +155,8 @@ async fn shard(server: &Server, name: &str, ledger: Ledger, days: &Days) -> Resu
         .map_err(|e| unarchived(&e))?;
     record(server, &mut folder, name).await?;
     let files = folder.files().iter();
-    let waits = |file: &&Manifest| (file.bucket.is_none() || file.outdated) && !file.pruned;
+    let now = server.ambient.now();
+    let waits = |file: &&Manifest| waits(file, now);
     Ok(Done {
         sealed: files
             .clone()
@@ -162,6 +164,12 @@ async fn shard(server: &Server, name: &str, ledger: Ledger, days: &Days) -> Resu
             .cloned(),
         waiting: files.filter(waits).cloned().collect(),
     })
+}
+
+/// Whether a file is to be sent.
+fn waits(file: &Manifest, now: Timestamp) -> bool {
+    let forbidden = |at: Timestamp| now.since(at) < FORBIDDEN_FOR;
+    (file.bucket.is_none() || file.outdated) && !file.pruned && !file.kept.is_some_and(forbidden)
 }
 
 /// A failure that is the operator's to mend, so it says which.
@@ -335,16 +343,27 @@ async fn copy(
 ) -> Result<String, Uncopied> {
     let path = server.config.archive_folder(shard);
     let name = format!("{shard}/{}", file.file);
+    let (first, digest) = (file.first, file.digest);
+    let unnoted = |problem| Uncopied {
+        problem,
+        away: false,
+    };
     let sent = send(server, bucket, &name, &path.join(&file.file), file).await;
+    if let Err(BucketError::Kept(..)) = &sent {
+        let at = server.ambient.now();
+        let noted = note(server, path.clone(), move |folder| {
+            folder.forbidden(first, at)
+        })
+        .await;
+        noted.map_err(unnoted)?;
+    }
     let there = sent.map_err(|cause| Uncopied {
         away: matches!(cause, BucketError::Unreachable(_) | BucketError::Silent(_)),
         problem: uncopied(&cause),
     })?;
-    let noted = note(server, path, file.first, there.clone(), file.digest).await;
-    noted.map_err(|problem| Uncopied {
-        problem,
-        away: false,
-    })?;
+    let address = there.clone();
+    let copied = move |folder: &mut Folder| folder.uploaded(first, &address, &digest);
+    note(server, path, copied).await.map_err(unnoted)?;
     tracing::info!(file = %file.file, %there, "an archive file has its copy");
     Ok(there)
 }
@@ -353,12 +372,10 @@ async fn copy(
 async fn note(
     server: &Server,
     path: PathBuf,
-    first: u64,
-    there: String,
-    digest: Digest,
+    change: impl FnOnce(&mut Folder) -> Result<(), ArchiveError> + Send + 'static,
 ) -> Result<(), Problem> {
     let _turn = server.archiving.lock().await;
-    blocking(move || Folder::open(&path)?.uploaded(first, &there, &digest)).await
+    blocking(move || change(&mut Folder::open(&path)?)).await
 }
 
 /// Tries a few times, each time later; the next pass tries again.

@@ -1,0 +1,64 @@
+//! What `burgess doctor` sees of a shard's archive: that its files and their copies are there.
+
+use std::io::ErrorKind;
+
+use burgess_trail::archive::{Folder, Manifest};
+
+use super::Symptom;
+use crate::config::Config;
+
+const PUT_BACK: &str = "put back the file whose SHA-256 is the `digest` in the `.json` beside it: from the bucket, or from a backup made after the last erasure";
+const COPY: &str = "a new file has its copy within minutes; otherwise look in the trace for `ARCHIVE_BUCKET_`, and try with `burgess audit archive`";
+const ALLOW: &str = "the bucket is asked once a day: let its key put objects over these, or delete them there; until then only the destroyed key erases";
+
+/// What is the matter with a shard's archive files and their copies.
+pub(super) fn look(config: &Config, name: &str) -> Vec<Symptom> {
+    let path = config.archive_folder(name);
+    match std::fs::metadata(&path) {
+        Err(cause) if cause.kind() == ErrorKind::NotFound => return Vec::new(),
+        _ => {}
+    }
+    let files = match Folder::look(&path) {
+        Ok(files) => files,
+        Err(cause) => {
+            let what = format!("the archive of `{name}` is not whole: {cause}");
+            return vec![Symptom::new(what, PUT_BACK)];
+        }
+    };
+    if config.archive.s3.is_none() {
+        return Vec::new();
+    }
+    let kept = |file: &Manifest| file.outdated && file.kept.is_some();
+    let waits =
+        |file: &Manifest| !file.pruned && (file.bucket.is_none() || file.outdated) && !kept(file);
+    let found = [
+        some(&files, waits, COPY, |count, day| {
+            format!(
+                "{count} archive files of `{name}`, from {day} on, have no copy of what they hold in the bucket"
+            )
+        }),
+        some(
+            &files,
+            |file| !file.pruned && kept(file),
+            ALLOW,
+            |count, day| {
+                format!(
+                    "the bucket forbids replacing {count} archive files of `{name}`, from {day} on: its copies hold sealed values that were erased"
+                )
+            },
+        ),
+    ];
+    found.into_iter().flatten().collect()
+}
+
+/// The symptom of the files that it is true of, by their number and the day of the first.
+fn some(
+    files: &[Manifest],
+    is: impl Fn(&Manifest) -> bool,
+    fix: &str,
+    what: impl FnOnce(usize, &str) -> String,
+) -> Option<Symptom> {
+    let first = files.iter().find(|file| is(file))?;
+    let count = files.iter().filter(|file| is(file)).count();
+    Some(Symptom::new(what(count, &first.day), fix))
+}
