@@ -241,6 +241,17 @@ impl Folder {
         })
     }
 
+    /// Notes that the bucket has kept a version of the copy that was replaced.
+    ///
+    /// # Errors
+    /// [`ArchiveError`].
+    pub fn older_version_stays(&mut self, first: u64) -> Result<(), ArchiveError> {
+        self.change(first, |manifest| {
+            manifest.older_version = true;
+            Ok(())
+        })
+    }
+
     /// Notes that the bucket forbade to replace its outdated copy of the file.
     ///
     /// # Errors

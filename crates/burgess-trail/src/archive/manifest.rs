@@ -62,6 +62,9 @@ pub struct Manifest {
     /// When the bucket last forbade replacing that copy.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kept: Option<Timestamp>,
+    /// Whether a bucket with versions kept one of before an erasure when that copy was replaced.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub older_version: bool,
     /// Whether an erasure is rewriting the file, so that its length and digest may be others.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub erasing: bool,
@@ -146,6 +149,7 @@ impl Manifest {
             bucket: None,
             outdated: false,
             kept: None,
+            older_version: false,
             erasing: false,
         })
     }

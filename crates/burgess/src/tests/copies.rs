@@ -9,7 +9,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{OriginalUri, State};
-use axum::http::{HeaderMap, Method, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use burgess_core::audit::ActionType;
 use burgess_core::digest::Digest;
@@ -41,6 +41,7 @@ struct Held {
     asked: u64,
     hangs: bool,
     forbids_changes: bool,
+    has_versions: bool,
     refuses: Option<&'static str>,
 }
 
@@ -102,6 +103,13 @@ async fn answer(
     if held.refuses.is_some_and(|part| name.contains(part)) {
         return StatusCode::FORBIDDEN.into_response();
     }
+    let version = |mut answer: Response, versions: bool| {
+        if versions {
+            let id = HeaderValue::from_static("3sL4kqtJlcpXroDTDmJ");
+            answer.headers_mut().insert("x-amz-version-id", id);
+        }
+        answer
+    };
     let tag = |object: &Object| format!("\"{}\"", Digest::of(&object.bytes));
     let there = held.objects.get(&name);
     if method == Method::HEAD {
@@ -118,7 +126,7 @@ async fn answer(
         }
         let tag = tag(object).parse().unwrap();
         answer.headers_mut().insert("etag", tag);
-        return answer;
+        return version(answer, held.has_versions);
     }
     if let Some(object) = there {
         let matches = headers
@@ -132,7 +140,7 @@ async fn answer(
         }
     }
     held.objects.insert(name, Object { bytes, headers });
-    StatusCode::OK.into_response()
+    version(StatusCode::OK.into_response(), held.has_versions)
 }
 
 /// A world whose archive is copied to the bucket, a day later.
@@ -348,4 +356,24 @@ async fn a_refusal_that_passes_does_not_end_the_replacing_of_copies() {
     pass(&world.server, None).await.unwrap();
     let name = format!("main/{}", waits.file);
     assert_eq!(store.digest(&name), Some(waits.digest));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_bucket_with_versions_keeps_an_older_one_and_that_stays_a_symptom() {
+    let (store, folder) = (Store::default(), tempfile::tempdir().unwrap());
+    store.change(|held| held.has_versions = true);
+    let world = world(&store, &folder).await;
+    pass(&world.server, None).await.unwrap();
+    assert!(
+        !first_of(&world, "main").1.older_version,
+        "there is none yet"
+    );
+    let erased = blank(&world.server, |sealed| !sealed.is_empty()).await;
+    assert!(erased.unwrap() > 0);
+    pass(&world.server, None).await.unwrap();
+    let after = first_of(&world, "main").1;
+    assert_eq!((after.outdated, after.older_version), (false, true));
+    let symptoms = look(&world.server.config).await;
+    let named = |part: &str| symptoms.iter().any(|it| it.what.contains(part));
+    assert!(named("keeps older versions of 1 archive files of `main`"));
 }

@@ -10,6 +10,7 @@ use crate::config::Config;
 const PUT_BACK: &str = "put back the file whose SHA-256 is the `digest` in the `.json` beside it: from the bucket, or from a backup made after the last erasure";
 const COPY: &str = "a new file has its copy within minutes; otherwise look in the trace for `ARCHIVE_BUCKET_`, and try with `burgess audit archive`";
 const ALLOW: &str = "the bucket is asked once a day: let its key put objects over these, or delete them there; until then only the destroyed key erases";
+const VERSIONS: &str = "delete the older versions there, or let the bucket's rules expire them, and then take `older_version` out of these `.json` files; until then only the destroyed key erases";
 
 /// What is the matter with a shard's archive files and their copies.
 pub(super) fn look(config: &Config, name: &str) -> Vec<Symptom> {
@@ -44,6 +45,16 @@ pub(super) fn look(config: &Config, name: &str) -> Vec<Symptom> {
             |count, day| {
                 format!(
                     "the bucket forbids replacing {count} archive files of `{name}`, from {day} on: its copies hold sealed values that were erased"
+                )
+            },
+        ),
+        some(
+            &files,
+            |file| file.older_version,
+            VERSIONS,
+            |count, day| {
+                format!(
+                    "the bucket keeps older versions of {count} archive files of `{name}`, from {day} on, with sealed values that were erased"
                 )
             },
         ),

@@ -106,13 +106,27 @@ impl BucketError {
     }
 }
 
+/// A copy that lies where it should.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Copied {
+    /// Its address.
+    pub there: String,
+    /// Whether the bucket also keeps a version of before an erasure.
+    pub older_version: bool,
+}
+
 /// What lies under a name.
 enum There {
     Nothing,
     /// What we would put.
-    Ours,
-    /// A copy of the same file that still holds values which were erased since; its entity tag.
-    Older(String),
+    Ours {
+        versioned: bool,
+    },
+    /// A copy of the same file that still holds values which were erased since.
+    Older {
+        tag: String,
+        versioned: bool,
+    },
 }
 
 type Stream = std::pin::Pin<
@@ -183,23 +197,33 @@ impl Bucket {
         file: &Path,
         said: &Manifest,
         now: Timestamp,
-    ) -> Result<String, BucketError> {
+    ) -> Result<Copied, BucketError> {
         let key = self.key(name);
         let there = format!("s3://{}/{key}", self.bucket.name());
         let mut found = There::Nothing;
         if said.outdated {
             found = self.look(&key, said, now).await?;
         }
+        let copied = |older_version| {
+            Ok(Copied {
+                there: there.clone(),
+                older_version,
+            })
+        };
         // A second time for what was found under a name that was thought to be free.
         for _ in 0..2 {
-            let older = match &found {
-                There::Ours => return Ok(there),
-                There::Older(tag) => Some(tag.as_str()),
-                There::Nothing => None,
+            let (older, versioned) = match &found {
+                // Perhaps it has taken an older one's place, and the answer was lost.
+                There::Ours { versioned } => return copied(*versioned && said.outdated),
+                There::Older { tag, versioned } => (Some(tag.as_str()), *versioned),
+                There::Nothing => (None, false),
             };
             let answer = self.put_once(&key, file, said, older, now).await?;
             match answer.status() {
-                status if status.is_success() => return Ok(there),
+                status if status.is_success() => {
+                    let versioned = versioned || is_version(&answer);
+                    return copied(older.is_some() && versioned);
+                }
                 StatusCode::PRECONDITION_FAILED | StatusCode::CONFLICT => {
                     found = self.look(&key, said, now).await?;
                 }
@@ -211,8 +235,8 @@ impl Bucket {
             }
         }
         match found {
-            There::Ours => Ok(there),
-            There::Nothing | There::Older(_) => Err(BucketError::Taken(key)),
+            There::Ours { versioned } => copied(versioned && said.outdated),
+            There::Nothing | There::Older { .. } => Err(BucketError::Taken(key)),
         }
     }
 
@@ -276,17 +300,21 @@ impl Bucket {
         if !answer.status().is_success() {
             return Err(refused(key.to_owned(), answer, self.patience).await);
         }
+        let versioned = is_version(&answer);
         let held = |name: &str| answer.headers().get(name).and_then(|it| it.to_str().ok());
         let is = |name: &str, value: String| held(name) == Some(value.as_str());
         if is(DIGEST, said.digest.to_string()) && is("content-length", said.bytes.to_string()) {
-            return Ok(There::Ours);
+            return Ok(There::Ours { versioned });
         }
         let erased = held(ERASED).and_then(|it| it.parse::<u64>().ok());
         // A copy that lost more than the local file is not the older one of the two.
         let older =
             is(CHECKPOINT, checkpoint(said)) && erased.is_some_and(|erased| erased < said.erased);
         match held("etag") {
-            Some(tag) if older => Ok(There::Older(tag.to_owned())),
+            Some(tag) if older => Ok(There::Older {
+                tag: tag.to_owned(),
+                versioned,
+            }),
             _ => Err(BucketError::Taken(key.to_owned())),
         }
     }
@@ -317,6 +345,13 @@ impl Bucket {
         let answer = tokio::time::timeout(SIGNED_FOR, asking).await;
         answer.map_err(|_| unreachable(&"the file was not taken within an hour"))?
     }
+}
+
+/// Whether what an answer is about is one version of several: a bucket with versions, as Object Lock
+/// needs them, takes a PUT and keeps what lay there before.
+fn is_version(answer: &Response<Incoming>) -> bool {
+    let version = answer.headers().get("x-amz-version-id");
+    version.is_some_and(|version| version != "null")
 }
 
 /// Whether a bucket does not let us change what it has.

@@ -26,7 +26,7 @@ use crate::http::problem::Problem;
 use crate::operations::event;
 use crate::outlets;
 use crate::server::Server;
-pub use bucket::{Bucket, BucketError};
+pub use bucket::{Bucket, BucketError, Copied};
 
 /// How often it is looked whether a day has ended: a minute after midnight is soon enough.
 const EVERY: Duration = Duration::from_secs(60);
@@ -357,14 +357,25 @@ async fn copy(
         .await;
         noted.map_err(unnoted)?;
     }
-    let there = sent.map_err(|cause| Uncopied {
+    let Copied {
+        there,
+        older_version,
+    } = sent.map_err(|cause| Uncopied {
         away: matches!(cause, BucketError::Unreachable(_) | BucketError::Silent(_)),
         problem: uncopied(&cause),
     })?;
     let address = there.clone();
-    let copied = move |folder: &mut Folder| folder.uploaded(first, &address, &digest);
+    let copied = move |folder: &mut Folder| {
+        if older_version {
+            folder.older_version_stays(first)?;
+        }
+        folder.uploaded(first, &address, &digest)
+    };
     note(server, path, copied).await.map_err(unnoted)?;
     tracing::info!(file = %file.file, %there, "an archive file has its copy");
+    if older_version {
+        tracing::warn!(%there, code = "ARCHIVE_BUCKET_OLDER_VERSION", "the bucket keeps a version of the copy with sealed values that were erased, and whose key is destroyed");
+    }
     Ok(there)
 }
 
@@ -385,7 +396,7 @@ async fn send(
     name: &str,
     local: &Path,
     file: &Manifest,
-) -> Result<String, BucketError> {
+) -> Result<Copied, BucketError> {
     let mut wait = Duration::from_secs(1);
     loop {
         match bucket.put(name, local, file, server.ambient.now()).await {
