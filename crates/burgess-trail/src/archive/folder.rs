@@ -235,6 +235,7 @@ impl Folder {
     ) -> Result<(), ArchiveError> {
         self.change(first, |manifest| {
             manifest.bucket = Some(bucket.to_owned());
+            manifest.copied = Some(*digest);
             manifest.outdated = manifest.digest != *digest;
             manifest.kept = None;
             Ok(())

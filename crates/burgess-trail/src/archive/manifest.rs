@@ -56,6 +56,9 @@ pub struct Manifest {
     /// Where a copy lies; none while there is only the local file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bucket: Option<String>,
+    /// SHA-256 of what that copy holds; none also where it was noted before this was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub copied: Option<Digest>,
     /// Whether an erasure has rewritten the local file since that copy was made.
     #[serde(default)]
     pub outdated: bool,
@@ -147,6 +150,7 @@ impl Manifest {
             recorded: false,
             pruned: false,
             bucket: None,
+            copied: None,
             outdated: false,
             kept: None,
             older_version: false,
@@ -159,13 +163,27 @@ impl Manifest {
         let mut text = String::new();
         let read = file.take(BYTES_MAX).read_to_string(&mut text);
         read.map_err(ArchiveError::io(path))?;
-        let manifest: Self =
+        let mut manifest: Self =
             serde_json::from_str(&text).map_err(|cause| ArchiveError::damaged(path, cause))?;
         if manifest.format != FORMAT {
             let what = format!("it is `{}`, not `{FORMAT}`", manifest.format);
             return Err(ArchiveError::damaged(path, what));
         }
+        manifest.learn_what_was_copied();
         Ok(manifest)
+    }
+
+    /// For a copy that was noted without its digest: a file that no erasure has touched is what was
+    /// sent; otherwise the copy may be older, and is looked at again.
+    fn learn_what_was_copied(&mut self) {
+        if self.bucket.is_none() || self.copied.is_some() {
+            return;
+        }
+        if self.erased == 0 {
+            self.copied = Some(self.digest);
+        } else {
+            self.outdated = true;
+        }
     }
 
     /// Writes it, replacing an earlier one. Durable when it answers.

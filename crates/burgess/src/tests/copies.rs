@@ -377,3 +377,44 @@ async fn a_bucket_with_versions_keeps_an_older_one_and_that_stays_a_symptom() {
     let named = |part: &str| symptoms.iter().any(|it| it.what.contains(part));
     assert!(named("keeps older versions of 1 archive files of `main`"));
 }
+
+/// Makes a copy and its manifest what they were before copies named more than their digest.
+fn age(world: &World, store: &Store) {
+    store.change(|held| {
+        for object in held.objects.values_mut() {
+            object.headers.remove("x-amz-meta-checkpoint-sha256");
+            object.headers.remove("x-amz-meta-erased");
+        }
+    });
+    let manifest = first_of(world, "main").0.with_extension("json");
+    let text = std::fs::read_to_string(&manifest).unwrap();
+    let mut said: serde_json::Value = serde_json::from_str(&text).unwrap();
+    for later in ["copied", "outdated"] {
+        said.as_object_mut().unwrap().remove(later);
+    }
+    std::fs::write(&manifest, said.to_string()).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_copy_that_names_only_its_digest_is_replaced_whether_the_erasure_comes_later_or_came_before()
+ {
+    for later in [true, false] {
+        let (store, folder) = (Store::default(), tempfile::tempdir().unwrap());
+        let world = world(&store, &folder).await;
+        pass(&world.server, None).await.unwrap();
+        if later {
+            age(&world, &store);
+        }
+        let erased = blank(&world.server, |sealed| !sealed.is_empty()).await;
+        assert!(erased.unwrap() > 0);
+        if !later {
+            age(&world, &store);
+        }
+        assert!(first_of(&world, "main").1.outdated, "later: {later}");
+        pass(&world.server, None).await.unwrap();
+        let after = first_of(&world, "main").1;
+        let name = format!("main/{}", after.file);
+        assert_eq!(store.digest(&name), Some(after.digest), "later: {later}");
+        assert_eq!((after.copied, after.outdated), (Some(after.digest), false));
+    }
+}

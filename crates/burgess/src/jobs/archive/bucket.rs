@@ -189,6 +189,10 @@ impl Bucket {
         }
     }
 
+    fn address(&self, key: &str) -> String {
+        format!("s3://{}/{key}", self.bucket.name())
+    }
+
     /// Puts a file there under `name`, unless it is there already, and answers where it lies. Only
     /// an older copy of the same file is replaced.
     pub async fn put(
@@ -199,7 +203,7 @@ impl Bucket {
         now: Timestamp,
     ) -> Result<Copied, BucketError> {
         let key = self.key(name);
-        let there = format!("s3://{}/{key}", self.bucket.name());
+        let there = self.address(&key);
         let mut found = There::Nothing;
         if said.outdated {
             found = self.look(&key, said, now).await?;
@@ -307,9 +311,15 @@ impl Bucket {
             return Ok(There::Ours { versioned });
         }
         let erased = held(ERASED).and_then(|it| it.parse::<u64>().ok());
+        let noted = said.copied.is_some_and(|it| is(DIGEST, it.to_string()));
+        // The first copies named nothing but their digest, and their manifests not even that.
+        let unnoted = said.copied.is_none()
+            && said.bucket.as_ref() == Some(&self.address(key))
+            && held(DIGEST).is_some()
+            && held(CHECKPOINT).is_none();
+        let ours = is(CHECKPOINT, checkpoint(said)) && erased.is_some() || noted || unnoted;
         // A copy that lost more than the local file is not the older one of the two.
-        let older =
-            is(CHECKPOINT, checkpoint(said)) && erased.is_some_and(|erased| erased < said.erased);
+        let older = ours && erased.unwrap_or_default() < said.erased;
         match held("etag") {
             Some(tag) if older => Ok(There::Older {
                 tag: tag.to_owned(),
