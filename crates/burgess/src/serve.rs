@@ -464,7 +464,10 @@ pub async fn run(
         tokio::spawn(jobs::ticker::clockwork(Arc::clone(&server))),
         tokio::spawn(jobs::ticker::outbox(Arc::clone(&server))),
         tokio::spawn(jobs::witness::follow(Arc::clone(&server))),
-        tokio::spawn(jobs::archive::follow(Arc::clone(&server))),
+        tokio::spawn(jobs::archive::follow(
+            Arc::clone(&server),
+            jobs::archive::EVERY,
+        )),
         tokio::spawn(jobs::timestamp::follow(Arc::clone(&server))),
         tokio::spawn({
             let server = Arc::clone(&server);

@@ -116,10 +116,10 @@ async fn answer(server: &Server, ask: Ask) -> Result<String, String> {
             lines.collect::<Vec<_>>().join("\n")
         }),
         Ask::Archive { until } => {
-            let sealed = archive::pass(server, until.as_deref())
+            let passed = archive::pass(server, until.as_deref())
                 .await
                 .map_err(|p| p.detail)?;
-            Ok(archived(server, &sealed))
+            Ok(archived(server, &passed))
         }
         Ask::Secret {
             connector,
@@ -136,26 +136,26 @@ async fn answer(server: &Server, ask: Ask) -> Result<String, String> {
     }
 }
 
-fn archived(server: &Server, sealed: &[Manifest]) -> String {
-    if sealed.is_empty() {
-        return "nothing waits: all of these days is archived".to_owned();
-    }
+fn archived(server: &Server, passed: &archive::Passed) -> String {
     let line = |file: &Manifest| {
         let shard = server.shards.of_origin(&file.origin);
         let path = server
             .config
             .archive_folder(&shard.map(|shard| shard.name).unwrap_or_default());
-        let copy = file.bucket.as_ref();
-        let copy = copy.map(|there| format!(", copy at {there}"));
-        format!(
-            "entries {} to {} are in {}{}",
-            file.first,
-            file.last,
-            path.join(&file.file).display(),
-            copy.unwrap_or_default()
-        )
+        let path = path.join(&file.file);
+        let (first, last) = (file.first, file.last);
+        format!("entries {first} to {last} are in {}", path.display())
     };
-    sealed.iter().map(line).collect::<Vec<_>>().join("\n")
+    let sealed = passed.sealed.iter().map(line);
+    let copied = passed
+        .copied
+        .iter()
+        .map(|there| format!("a copy is at {there}"));
+    let lines: Vec<String> = sealed.chain(copied).collect();
+    if lines.is_empty() {
+        return "nothing waits: all of these days is archived".to_owned();
+    }
+    lines.join("\n")
 }
 
 /// The socket of a running server.

@@ -12,11 +12,12 @@ use burgess_core::audit::Event;
 use burgess_core::time::Span;
 use burgess_ledger::NoteVerifier;
 use burgess_trail::Query;
-use burgess_trail::archive::{self, Folder};
+use burgess_trail::archive::{self, Folder, Manifest};
 
 use crate::jobs::archive::pass;
 use crate::jobs::project::project;
 use crate::outlets::Bucket;
+use crate::server::Server;
 use crate::tests::world::World;
 
 /// The events about archive files, the newest first.
@@ -33,18 +34,22 @@ async fn archived(world: &World) -> Vec<Event> {
     events
 }
 
+async fn sealed_by(server: &Server, until: Option<&str>) -> Vec<Manifest> {
+    pass(server, until).await.unwrap().sealed
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_day_is_sealed_when_it_has_ended_and_the_file_is_an_event() {
     let world = World::new().await;
     let server = &world.server;
-    assert_eq!(pass(server, None).await.unwrap(), [], "today has not ended");
+    assert_eq!(sealed_by(server, None).await, [], "today has not ended");
     let today = server.ambient.now().date();
     let refused = pass(server, Some(&today)).await.unwrap_err();
     assert!(refused.detail.contains("has ended"), "{}", refused.detail);
 
     let before = server.ledger().size();
     server.ambient.jump(Span::days(1));
-    let sealed = pass(server, None).await.unwrap().remove(0);
+    let sealed = sealed_by(server, None).await.remove(0);
     assert_eq!(
         (&sealed.day, sealed.first, sealed.last),
         (&today, 0, before - 1)
@@ -59,14 +64,14 @@ async fn a_day_is_sealed_when_it_has_ended_and_the_file_is_an_event() {
     assert_eq!(events[0].resource_id, sealed.file);
     assert_eq!(events[0].next_state, Some(sealed.digest.to_string()));
     assert_eq!(
-        pass(server, None).await.unwrap(),
+        sealed_by(server, None).await,
         [],
         "its own event is of today"
     );
     assert_eq!(archived(&world).await.len(), 1);
 
     server.ambient.jump(Span::days(3));
-    let next = pass(server, None).await.unwrap().remove(0);
+    let next = sealed_by(server, None).await.remove(0);
     assert_eq!(next.first, sealed.last + 1);
     archive::verify_all(&folder, &key).unwrap();
 }
@@ -89,13 +94,13 @@ async fn what_waits_is_sealed_only_where_it_reaches_back_to_the_day_that_was_ask
         assert!(refused.detail.contains(part), "{}", refused.detail);
     }
     assert_eq!(
-        pass(server, Some(&days(4))).await.unwrap(),
+        sealed_by(server, Some(&days(4))).await,
         [],
         "all is younger"
     );
-    let sealed = pass(server, Some(&today)).await.unwrap().remove(0);
+    let sealed = sealed_by(server, Some(&today)).await.remove(0);
     assert_eq!(sealed.day, days(1), "it reaches to now, and says so");
-    assert_eq!(pass(server, Some(&today)).await.unwrap(), []);
+    assert_eq!(sealed_by(server, Some(&today)).await, []);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -200,7 +205,7 @@ async fn a_sealed_day_gets_its_copy_once_and_nothing_is_ever_overwritten() {
     let world = World::open(false, |config| config.archive.s3 = Some(bucket.clone())).await;
     let server = &world.server;
     server.ambient.jump(Span::days(1));
-    let sealed = pass(server, None).await.unwrap().remove(0);
+    let sealed = sealed_by(server, None).await.remove(0);
     let key = format!("acme/main/{}", sealed.file);
     assert_eq!(sealed.bucket, Some(format!("s3://trail/{key}")));
     let said = moto.boto(&format!(

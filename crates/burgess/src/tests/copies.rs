@@ -18,7 +18,8 @@ use burgess_trail::archive::{Folder, Manifest};
 
 use crate::cli::doctor::ledger::look;
 use crate::cli::host::{self, Ask, Invitations};
-use crate::jobs::archive::{Bucket, BucketError, blank, pass};
+use crate::config::Config;
+use crate::jobs::archive::{Bucket, BucketError, blank, follow, pass, prune, send};
 use crate::operations::event;
 use crate::operations::retention::LedgerClass;
 use crate::operations::retention::classes::Period;
@@ -145,9 +146,18 @@ async fn answer(
 
 /// A world whose archive is copied to the bucket, a day later.
 async fn world(store: &Store, folder: &tempfile::TempDir) -> World {
+    world_with(store, folder, |_| {}).await
+}
+
+async fn world_with(
+    store: &Store,
+    folder: &tempfile::TempDir,
+    change: impl FnOnce(&mut Config),
+) -> World {
     let bucket = store.listen(folder).await;
     let world = World::open(false, |config| {
         config.archive.s3 = Some(bucket);
+        change(config);
         config.ledger_classes = vec![LedgerClass {
             name: "traffic".to_owned(),
             sources: vec!["console".to_owned()],
@@ -185,7 +195,7 @@ async fn neither_pruning_nor_an_erasure_waits_for_a_bucket_that_hangs() {
     let erased = tokio::time::timeout(SOON, erasing).await;
     assert!(erased.expect("it waited").unwrap() > 0);
     let shard = world.server.shards.named("main").unwrap();
-    let pruning = crate::jobs::archive::prune(&world.server, &shard, u64::MAX);
+    let pruning = prune(&world.server, &shard, u64::MAX);
     let freed = tokio::time::timeout(SOON, pruning).await;
     assert!(freed.expect("it waited").unwrap() > 0);
     assert!(!copying.is_finished());
@@ -208,6 +218,9 @@ async fn whoever_archives_by_hand_over_a_bucket_that_hangs_holds_up_no_other_que
     while store.asked() == 0 {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
+    let again = pass(&world.server, None);
+    let busy = tokio::time::timeout(SOON, again).await.expect("it waited");
+    assert_eq!(busy.unwrap_err().code, "ARCHIVE_COPYING");
     let other = tokio::time::timeout(SOON, host::ask(&config, Ask::Timestamp)).await;
     let said = other.expect("it waited").unwrap_err().0;
     assert!(said.contains("no time stamping authority"), "{said}");
@@ -417,4 +430,78 @@ async fn a_copy_that_names_only_its_digest_is_replaced_whether_the_erasure_comes
         assert_eq!(store.digest(&name), Some(after.digest), "later: {later}");
         assert_eq!((after.copied, after.outdated), (Some(after.digest), false));
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_bucket_that_is_too_slow_for_a_file_is_given_up_and_not_asked_again_in_the_same_pass() {
+    let (store, folder) = (Store::default(), tempfile::tempdir().unwrap());
+    let world = world(&store, &folder).await;
+    pass(&world.server, None).await.unwrap();
+    let (file, said) = first_of(&world, "main");
+    store.change(|held| held.hangs = true);
+    let config = world.server.config.archive.s3.as_ref().unwrap();
+    let bucket = Bucket::open(config).unwrap();
+    let bucket = bucket.hurried(Duration::from_millis(100));
+    let asked = store.asked();
+    let sending = send(&world.server, &bucket, "main/other", &file, &said);
+    let cause = tokio::time::timeout(SOON, sending)
+        .await
+        .expect("it waited");
+    let cause = cause.unwrap_err();
+    assert_eq!(cause.code(), "ARCHIVE_BUCKET_SLOW");
+    assert!(cause.is_away(), "nor is the next file sent");
+    assert_eq!(store.asked(), asked + 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_archives_by_hand_is_told_of_copies_also_where_nothing_was_sealed() {
+    let (store, folder) = (Store::default(), tempfile::tempdir().unwrap());
+    store.change(|held| held.refuses = Some("/main/"));
+    let world = world(&store, &folder).await;
+    pass(&world.server, None).await.unwrap_err();
+    store.change(|held| held.refuses = None);
+    let passed = pass(&world.server, None).await.unwrap();
+    let name = first_of(&world, "main").1.file;
+    assert_eq!(passed.sealed, []);
+    assert_eq!(passed.copied, [format!("s3://trail/main/{name}")]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_outdated_copy_whose_file_retention_removes_stays_a_symptom() {
+    let (store, folder) = (Store::default(), tempfile::tempdir().unwrap());
+    let world = world(&store, &folder).await;
+    pass(&world.server, None).await.unwrap();
+    let erased = blank(&world.server, |sealed| !sealed.is_empty()).await;
+    assert!(erased.unwrap() > 0);
+    let shard = world.server.shards.named("main").unwrap();
+    prune(&world.server, &shard, u64::MAX).await.unwrap();
+    let symptoms = look(&world.server.config).await;
+    let named = |part: &str| symptoms.iter().any(|it| it.what.contains(part));
+    assert!(named("copies of 1 archive files of `main`"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn copies_are_replaced_also_where_days_are_sealed_by_hand_alone() {
+    let (store, folder) = (Store::default(), tempfile::tempdir().unwrap());
+    let world = world_with(&store, &folder, |config| config.archive.enabled = false).await;
+    pass(&world.server, None).await.unwrap();
+    let erased = blank(&world.server, |sealed| !sealed.is_empty()).await;
+    assert!(erased.unwrap() > 0);
+    let (_, after) = first_of(&world, "main");
+    let name = format!("main/{}", after.file);
+    assert_ne!(store.digest(&name), Some(after.digest));
+    world.server.ambient.jump(Span::days(1));
+    let following = tokio::spawn(follow(Arc::clone(&world.server), Duration::from_millis(50)));
+    let replaced = async {
+        while first_of(&world, "main").1.outdated {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(SOON, replaced)
+        .await
+        .expect("it was not replaced");
+    assert_eq!(store.digest(&name), Some(after.digest));
+    let path = world.server.config.archive_folder("main");
+    assert_eq!(Folder::look(&path).unwrap().len(), 1, "nothing is sealed");
+    following.abort();
 }

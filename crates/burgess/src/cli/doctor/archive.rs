@@ -10,6 +10,7 @@ use crate::config::Config;
 const PUT_BACK: &str = "put back the file whose SHA-256 is the `digest` in the `.json` beside it: from the bucket, or from a backup made after the last erasure";
 const COPY: &str = "a new file has its copy within minutes; otherwise look in the trace for `ARCHIVE_BUCKET_`, and try with `burgess audit archive`";
 const ALLOW: &str = "the bucket is asked once a day: let its key put objects over these, or delete them there; until then only the destroyed key erases";
+const DELETE: &str = "delete these copies in the bucket, and then set `outdated` to false in their `.json` files; until then only the destroyed key erases";
 const VERSIONS: &str = "delete the older versions there, or let the bucket's rules expire them, and then take `older_version` out of these `.json` files; until then only the destroyed key erases";
 
 /// What is the matter with a shard's archive files and their copies.
@@ -29,25 +30,23 @@ pub(super) fn look(config: &Config, name: &str) -> Vec<Symptom> {
     if config.archive.s3.is_none() {
         return Vec::new();
     }
-    let kept = |file: &Manifest| file.outdated && file.kept.is_some();
-    let waits =
-        |file: &Manifest| !file.pruned && (file.bucket.is_none() || file.outdated) && !kept(file);
+    let gone = |file: &Manifest| file.outdated && (file.pruned || !path.join(&file.file).exists());
+    let kept = |file: &Manifest| file.outdated && !gone(file) && file.kept.is_some();
+    let waits = |file: &Manifest| {
+        let due = file.outdated || file.bucket.is_none() && !file.pruned;
+        due && !gone(file) && !kept(file)
+    };
     let found = [
         some(&files, waits, COPY, |count, day| {
             format!(
                 "{count} archive files of `{name}`, from {day} on, have no copy of what they hold in the bucket"
             )
         }),
-        some(
-            &files,
-            |file| !file.pruned && kept(file),
-            ALLOW,
-            |count, day| {
-                format!(
-                    "the bucket forbids replacing {count} archive files of `{name}`, from {day} on: its copies hold sealed values that were erased"
-                )
-            },
-        ),
+        some(&files, kept, ALLOW, |count, day| {
+            format!(
+                "the bucket forbids replacing {count} archive files of `{name}`, from {day} on: its copies hold sealed values that were erased"
+            )
+        }),
         some(
             &files,
             |file| file.older_version,
@@ -58,6 +57,11 @@ pub(super) fn look(config: &Config, name: &str) -> Vec<Symptom> {
                 )
             },
         ),
+        some(&files, gone, DELETE, |count, day| {
+            format!(
+                "copies of {count} archive files of `{name}`, from {day} on, may hold sealed values that were erased, and the files to replace them with are gone from here"
+            )
+        }),
     ];
     found.into_iter().flatten().collect()
 }

@@ -69,6 +69,12 @@ pub enum BucketError {
         .0.as_secs()
     )]
     Silent(Duration),
+    /// It took all the time there is.
+    #[error(
+        "the bucket did not take the file within {} s: it is sent anew by the next pass, over a line that is fast enough for it",
+        .0.as_secs()
+    )]
+    Slow(Duration),
     /// A refusal.
     #[error("the bucket answered {status} for `{key}`: {said}; check its rights and its region")]
     Refused {
@@ -92,6 +98,11 @@ pub enum BucketError {
 }
 
 impl BucketError {
+    /// Whether it would be no better with the next file.
+    pub const fn is_away(&self) -> bool {
+        matches!(self, Self::Unreachable(_) | Self::Silent(_) | Self::Slow(_))
+    }
+
     /// Its stable code.
     pub const fn code(&self) -> &'static str {
         match self {
@@ -99,6 +110,7 @@ impl BucketError {
             Self::File { .. } => "ARCHIVE_FILE_UNREADABLE",
             Self::Unreachable(_) => "ARCHIVE_BUCKET_UNREACHABLE",
             Self::Silent(_) => "ARCHIVE_BUCKET_SILENT",
+            Self::Slow(_) => "ARCHIVE_BUCKET_SLOW",
             Self::Refused { .. } => "ARCHIVE_BUCKET_REFUSED",
             Self::Taken(_) => "ARCHIVE_BUCKET_NAME_TAKEN",
             Self::Kept(..) => "ARCHIVE_BUCKET_KEEPS_OLDER",
@@ -141,6 +153,8 @@ pub struct Bucket {
     prefix: String,
     client: Client<HttpsConnector<HttpConnector>, Body>,
     patience: Duration,
+    /// How long a request may take in all.
+    time_max: Duration,
 }
 
 impl Bucket {
@@ -172,6 +186,7 @@ impl Bucket {
             prefix: config.prefix.trim_matches('/').to_owned(),
             client: Client::builder(TokioExecutor::new()).build(https),
             patience: PATIENCE,
+            time_max: SIGNED_FOR,
         })
     }
 
@@ -179,6 +194,12 @@ impl Bucket {
     #[cfg(test)]
     pub fn patient(self, patience: Duration) -> Self {
         Self { patience, ..self }
+    }
+
+    /// The same with less time in all.
+    #[cfg(test)]
+    pub fn hurried(self, time_max: Duration) -> Self {
+        Self { time_max, ..self }
     }
 
     /// The object's key.
@@ -352,8 +373,8 @@ impl Bucket {
                 }
             }
         };
-        let answer = tokio::time::timeout(SIGNED_FOR, asking).await;
-        answer.map_err(|_| unreachable(&"the file was not taken within an hour"))?
+        let answer = tokio::time::timeout(self.time_max, asking).await;
+        answer.map_err(|_| BucketError::Slow(self.time_max))?
     }
 }
 

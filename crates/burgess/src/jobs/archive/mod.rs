@@ -4,8 +4,8 @@
 //! Each step is safe to repeat, and what an earlier run left undone is done by the next: a file
 //! without its event gets it, a file without its copy is sent, and so is one that an erasure has
 //! rewritten since. So an event may stand twice after a crash, never not at all. Nobody waits for
-//! the bucket: files are sent while erasure and pruning change them, and the next pass sends what
-//! was changed on its way. What fails in one shard holds up no other.
+//! the bucket: files are sent while erasure and pruning change them and days are sealed, and the next
+//! pass sends what was changed on its way. What fails in one shard holds up no other.
 
 mod bucket;
 
@@ -21,33 +21,58 @@ use burgess_core::time::{Span, Timestamp};
 use burgess_ledger::{Ledger, Shard};
 use burgess_trail::archive::{self, ArchiveError, Folder, Manifest};
 use serde::Deserialize;
+use tokio::sync::MutexGuard;
 
 use crate::http::problem::Problem;
 use crate::operations::event;
-use crate::outlets;
 use crate::server::Server;
 pub use bucket::{Bucket, BucketError, Copied};
 
 /// How often it is looked whether a day has ended: a minute after midnight is soon enough.
-const EVERY: Duration = Duration::from_secs(60);
+pub const EVERY: Duration = Duration::from_secs(60);
 /// How often a bucket that forbids replacing a copy is asked again: its rules are changed by people.
 const FORBIDDEN_FOR: Span = Span::days(1);
 /// Entries at the beginning of what is to be archived that may be no events: a shard's first leaf
 /// is the last checkpoint of the one before.
 const HEAD_MAX: u64 = 4;
 
-/// Seals what is due until the server stops.
-pub async fn follow(server: Arc<Server>) {
-    if !server.config.archive.enabled {
-        return;
-    }
-    let start = tokio::time::Instant::now() + EVERY;
-    let mut tick = tokio::time::interval_at(start, EVERY);
-    loop {
-        tick.tick().await;
-        // What fails is told where it fails, and done by the next pass.
-        let _told = pass(&server, None).await;
-    }
+/// Seals what is due, and copies what waits, until the server stops. Side by side: no day waits to
+/// be sealed until a slow bucket has taken a file. Copies are kept up also where days are sealed by
+/// hand alone.
+pub async fn follow(server: Arc<Server>, every: Duration) {
+    let archive = &server.config.archive;
+    let sealing = async {
+        if !archive.enabled {
+            return;
+        }
+        let mut tick = ticks(every);
+        loop {
+            tick.tick().await;
+            // What fails is told where it fails, and done by a later round.
+            if let Ok(days) = days(server.ambient.now(), None) {
+                seal_all(&server, &days, &mut Failures::default()).await;
+            }
+        }
+    };
+    let copying = async {
+        if archive.s3.is_none() {
+            return;
+        }
+        let mut tick = ticks(every);
+        loop {
+            tick.tick().await;
+            let mut failures = Failures::default();
+            let waiting = waiting(&server, &mut failures).await;
+            if let Ok(turn) = server.copying.try_lock() {
+                copies(&server, turn, &waiting, &mut failures).await;
+            }
+        }
+    };
+    tokio::join!(sealing, copying);
+}
+
+fn ticks(every: Duration) -> tokio::time::Interval {
+    tokio::time::interval_at(tokio::time::Instant::now() + every, every)
 }
 
 /// The shards, each under the name of its folder. A pruned one is gone here too.
@@ -108,44 +133,71 @@ struct Failures(Option<Problem>);
 impl Failures {
     fn tell(&mut self, shard: &str, problem: Problem) {
         tracing::error!(shard, code = problem.code, detail = %problem.detail, "the archive of a shard stands still");
+        self.note(problem);
+    }
+
+    fn note(&mut self, problem: Problem) {
         self.0.get_or_insert(problem);
     }
 }
 
+/// What a pass has done.
+#[derive(Debug, Default)]
+pub struct Passed {
+    /// The files that came of it.
+    pub sealed: Vec<Manifest>,
+    /// Where copies lie that it made of these and of others.
+    pub copied: Vec<String>,
+}
+
 /// Seals every shard in which something of `until` (yesterday, when nothing is said) or of a day
-/// before waits, and answers the files that came of it. A file ends where the newest checkpoint
-/// does, since nothing shorter is signed, and has the name of the last day that has ended.
-pub async fn pass(server: &Server, until: Option<&str>) -> Result<Vec<Manifest>, Problem> {
+/// before waits, and makes what copies are missing. A file ends where the newest checkpoint does,
+/// since nothing shorter is signed, and has the name of the last day that has ended.
+pub async fn pass(server: &Server, until: Option<&str>) -> Result<Passed, Problem> {
     let days = days(server.ambient.now(), until)?;
-    let (mut sealed, mut waiting) = (Vec::new(), Vec::new());
     let mut failures = Failures::default();
+    let mut sealed = seal_all(server, &days, &mut failures).await;
+    let waiting = waiting(server, &mut failures).await;
+    let mut copied = BTreeMap::new();
+    match server.copying.try_lock() {
+        Ok(turn) => copied = copies(server, turn, &waiting, &mut failures).await,
+        // Whoever asks does not wait for a bucket that another waits for already.
+        Err(_) if !waiting.is_empty() => failures.note(busy(sealed.len())),
+        Err(_) => {}
+    }
+    for file in &mut sealed {
+        let there = copied.get(&(file.origin.clone(), file.first));
+        file.bucket = there.cloned();
+    }
+    let copied = copied.into_values().collect();
+    failures.0.map_or(Ok(Passed { sealed, copied }), Err)
+}
+
+fn busy(sealed: usize) -> Problem {
+    let detail = format!(
+        "{sealed} files were sealed; copies are being made already, and what waits follows: look with `burgess doctor`"
+    );
+    Problem::new(StatusCode::CONFLICT, "ARCHIVE_COPYING", detail)
+}
+
+async fn seal_all(server: &Server, days: &Days, failures: &mut Failures) -> Vec<Manifest> {
+    let mut sealed = Vec::new();
     for (name, ledger) in shards(server) {
-        match shard(server, &name, ledger, &days).await {
-            Ok(done) => {
-                sealed.extend(done.sealed);
-                waiting.push((name, done.waiting));
-            }
+        match shard(server, &name, ledger, days).await {
+            Ok(file) => sealed.extend(file),
             Err(problem) => failures.tell(&name, problem),
         }
     }
-    if let Some(config) = &server.config.archive.s3 {
-        let copied = copies(server, config, &waiting, &mut failures).await;
-        for file in &mut sealed {
-            let there = copied.get(&(file.origin.clone(), file.first));
-            file.bucket = there.cloned();
-        }
-    }
-    failures.0.map_or(Ok(sealed), Err)
+    sealed
 }
 
-/// What came of one shard.
-struct Done {
-    sealed: Option<Manifest>,
-    /// The files without a copy of what they hold.
-    waiting: Vec<Manifest>,
-}
-
-async fn shard(server: &Server, name: &str, ledger: Ledger, days: &Days) -> Result<Done, Problem> {
+/// Seals what is due of a shard, and gives every file its event.
+async fn shard(
+    server: &Server,
+    name: &str,
+    ledger: Ledger,
+    days: &Days,
+) -> Result<Option<Manifest>, Problem> {
     let _turn = server.archiving.lock().await;
     let (path, days) = (server.config.archive_folder(name), days.clone());
     let sealing = move || seal(&path, &ledger, &days);
@@ -154,16 +206,34 @@ async fn shard(server: &Server, name: &str, ledger: Ledger, days: &Days) -> Resu
         .map_err(|e| Problem::internal(&e))?
         .map_err(|e| unarchived(&e))?;
     record(server, &mut folder, name).await?;
-    let files = folder.files().iter();
-    let now = server.ambient.now();
-    let waits = |file: &&Manifest| waits(file, now);
-    Ok(Done {
-        sealed: files
-            .clone()
-            .find(|file| Some(file.first) == first)
-            .cloned(),
-        waiting: files.filter(waits).cloned().collect(),
-    })
+    let mut files = folder.files().iter();
+    Ok(files.find(|file| Some(file.first) == first).cloned())
+}
+
+/// The files without a copy of what they hold, by shard; none where no bucket is configured.
+async fn waiting(server: &Server, failures: &mut Failures) -> Vec<(String, Vec<Manifest>)> {
+    let mut waiting = Vec::new();
+    let all = shards(server).into_iter();
+    for (name, _) in all.filter(|_| server.config.archive.s3.is_some()) {
+        let (path, now) = (server.config.archive_folder(&name), server.ambient.now());
+        if !path.exists() {
+            continue;
+        }
+        let _turn = server.archiving.lock().await;
+        let look = move || {
+            let files = Folder::look(&path)?.into_iter();
+            // What is not here any more cannot be sent.
+            let due = files.filter(|file| waits(file, now) && path.join(&file.file).exists());
+            Ok(due.collect::<Vec<_>>())
+        };
+        match tokio::task::spawn_blocking(look).await {
+            Ok(Ok(due)) if due.is_empty() => {}
+            Ok(Ok(due)) => waiting.push((name, due)),
+            Ok(Err(cause)) => failures.tell(&name, unarchived(&cause)),
+            Err(cause) => failures.tell(&name, Problem::internal(&cause)),
+        }
+    }
+    waiting
 }
 
 /// Whether a file is to be sent.
@@ -294,13 +364,15 @@ async fn record(server: &Server, folder: &mut Folder, shard: &str) -> Result<(),
 /// Sends what waits, and answers where each file lies now, by origin and first index.
 async fn copies(
     server: &Server,
-    config: &outlets::Bucket,
+    _turn: MutexGuard<'_, ()>,
     waiting: &[(String, Vec<Manifest>)],
     failures: &mut Failures,
 ) -> BTreeMap<(String, u64), String> {
-    let _turn = server.copying.lock().await;
     let mut copied = BTreeMap::new();
-    for (shard, files) in waiting.iter().filter(|(_, files)| !files.is_empty()) {
+    let Some(config) = &server.config.archive.s3 else {
+        return copied;
+    };
+    for (shard, files) in waiting {
         let bucket = match Bucket::open(config) {
             Ok(bucket) => bucket,
             Err(cause) => {
@@ -361,7 +433,7 @@ async fn copy(
         there,
         older_version,
     } = sent.map_err(|cause| Uncopied {
-        away: matches!(cause, BucketError::Unreachable(_) | BucketError::Silent(_)),
+        away: cause.is_away(),
         problem: uncopied(&cause),
     })?;
     let address = there.clone();
@@ -390,7 +462,7 @@ async fn note(
 }
 
 /// Tries a few times, each time later; the next pass tries again.
-async fn send(
+pub async fn send(
     server: &Server,
     bucket: &Bucket,
     name: &str,
