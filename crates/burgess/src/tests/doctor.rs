@@ -161,3 +161,29 @@ async fn archive_files_that_are_missing_or_have_no_copy_are_named() {
         "{said}"
     );
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_shard_that_the_database_knows_is_missed_whatever_of_it_is_gone() {
+    let world = world().await;
+    let config = &world.server.config;
+    let aside = tempfile::tempdir().unwrap();
+    let (ledgers, main) = (config.ledgers(), config.ledger_folder());
+    let gone = "the database knows the shard `main`, and its folder is gone";
+    for (path, says) in [
+        (
+            main.join("checkpoint"),
+            "the sealed shard `main` cannot be read: checkpoint: ",
+        ),
+        (main.clone(), gone),
+        (ledgers.clone(), gone),
+    ] {
+        let kept = aside.path().join("kept");
+        fs::rename(&path, &kept).unwrap();
+        let said = found(config).await;
+        assert!(said.contains(says), "{}: {said}", path.display());
+        fs::rename(&kept, &path).unwrap();
+    }
+    fs::create_dir(ledgers.join("main-3")).unwrap();
+    fs::create_dir(ledgers.join("lost+found")).unwrap();
+    assert_eq!(found(config).await, "", "nothing was published there");
+}

@@ -3,11 +3,12 @@
 //! their copies are there. Without a lock, without a change, and without reading every entry, which
 //! is for `burgess-verify log`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read as _;
 use std::path::Path;
 use std::time::Duration;
 
+use burgess_ledger::shards::MAIN;
 use burgess_ledger::tile::{
     Kind, TILE_WIDTH, TileId, leaf_hashes, node, read_entries, read_hashes,
 };
@@ -33,7 +34,7 @@ const NEWEST: &str =
 /// Everything that is the matter.
 pub async fn look(config: &Config) -> Vec<Symptom> {
     let mut found = Vec::new();
-    let names = shards(&config.ledgers());
+    let names = shards(config).await;
     let order = line::order(&names);
     for name in &order {
         let folder = config.ledgers().join(name);
@@ -61,19 +62,37 @@ pub async fn look(config: &Config) -> Vec<Symptom> {
     found
 }
 
-/// The folders that have a checkpoint.
-fn shards(ledgers: &Path) -> Vec<String> {
-    let entries = std::fs::read_dir(ledgers).into_iter().flatten();
-    let names = entries.filter_map(|entry| {
-        let entry = entry.ok()?;
-        let has_one = entry.path().join("checkpoint").is_file();
-        entry.file_name().into_string().ok().filter(|_| has_one)
-    });
-    names.collect()
+/// The shards that have a folder, and those that the database knows: what is gone is missed, too. A
+/// folder in which nothing was published is one that was just begun.
+async fn shards(config: &Config) -> Vec<String> {
+    let ledgers = config.ledgers();
+    let entries = std::fs::read_dir(&ledgers).into_iter().flatten();
+    let mut names: BTreeSet<String> = entries
+        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+        .filter(|name| {
+            let has = |file: &str| ledgers.join(name).join(file).exists();
+            has("checkpoint") || has("tile")
+        })
+        .collect();
+    // A database that cannot be read is told of with the first open shard.
+    let rows = burgess_store::newest_checkpoints(&config.data).await;
+    let main = config.origin();
+    for origin in rows.unwrap_or_default().into_keys() {
+        let name = origin.strip_prefix(&main).map(|rest| match rest {
+            "" => MAIN,
+            rest => rest.trim_start_matches('/'),
+        });
+        names.extend(name.map(str::to_owned));
+    }
+    names.into_iter().collect()
 }
 
 /// What is the matter with a shard.
 async fn shard(config: &Config, name: &str, folder: &Path) -> Option<Symptom> {
+    if !folder.is_dir() {
+        let what = format!("the database knows the shard `{name}`, and its folder is gone");
+        return Some(Symptom::new(what, NEWEST));
+    }
     let open = !folder.join("sealed").exists();
     let kind = if open { "open" } else { "sealed" };
     let unreadable = |cause: String| {
