@@ -67,7 +67,9 @@ pub fn proof_state(server: &Server, row: &Row) -> ProofState {
         return ProofState::Durable;
     };
     let covers = |signed: &SignedCheckpoint| row.index < signed.checkpoint.size;
-    if shard.ledger.witnessed().is_some_and(|it| covers(&it)) {
+    // Under the policy: the file `witnessed` alone may hold no cosignature at all.
+    let witnessed = server.witnesses.standing(&shard.ledger);
+    if witnessed.is_some_and(|(signed, _)| covers(&signed)) {
         ProofState::Witnessed
     } else if covers(&shard.ledger.checkpoint()) {
         ProofState::Signed

@@ -14,11 +14,14 @@ use axum::routing::post;
 use burgess_core::audit::ActionType;
 use burgess_ledger::witness::{AddCheckpoint, claimed_origin};
 use burgess_ledger::{Cosigner, Ledger};
+use burgess_trail::Query;
 
 use crate::config::Config;
+use crate::jobs::project::project;
 use crate::operations::event;
 use crate::operations::retention::LedgerClass;
 use crate::operations::retention::classes::Period;
+use crate::operations::trail::{ProofState, proof_state};
 use crate::tests::world::World;
 
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -180,4 +183,56 @@ async fn a_time_stamp_is_asked_for_on_every_shard_although_one_is_refused() {
     let refused = refused.map(drop).unwrap_err();
     assert!(refused.contains("without a time stamp"), "{refused}");
     assert_eq!(asked.load(Ordering::Relaxed), 3, "two open, one sealed");
+}
+
+/// How far the proof of the first event of a shard reaches.
+async fn proof(world: &World, name: &str) -> ProofState {
+    let server = &world.server;
+    project(server).await.unwrap();
+    let origin = shard(world, name).origin().to_owned();
+    let hits = server.trail.search(&Query::default()).await.unwrap().hits;
+    let hits = hits.into_iter().filter(|hit| hit.shard == origin);
+    let hit = hits.min_by_key(|hit| hit.index).unwrap();
+    let event = event::about(&server.ambient, None, server.now().unwrap()).unwrap();
+    let event = event.by_job("test").did(ActionType::Read, "trail", "all");
+    proof_state(server, &hit.row(event.done()))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_shard_that_the_policy_no_longer_lists_is_not_called_witnessed() {
+    let (seen, folder) = (Seen::default(), tempfile::tempdir().unwrap());
+    let world = world(&seen, &folder).await;
+    happens(&world).await.unwrap();
+    for name in ["main", "traffic"] {
+        shard(&world, name).publish().await.unwrap();
+    }
+    round(&world).await;
+    assert_eq!(proof(&world, "traffic").await, ProofState::Witnessed);
+    let (main, traffic) = (shard(&world, "main"), shard(&world, "traffic"));
+    let policy = folder.path().join("policy");
+    let text = std::fs::read_to_string(&policy).unwrap();
+    std::fs::write(&policy, format!("log {}\n{text}", main.vkey())).unwrap();
+    let key = traffic.vkey().to_owned();
+    drop((main, traffic));
+    let world = world.again().await;
+    assert!(witnessed(&world, "main").is_some());
+    assert_eq!(witnessed(&world, "traffic"), None);
+    assert_eq!(proof(&world, "traffic").await, ProofState::Signed);
+    let symptoms = crate::cli::doctor::ledger::look(&world.server.config).await;
+    let symptom = symptoms
+        .iter()
+        .find(|it| it.what.contains("does not list the open shard `traffic`"));
+    assert!(symptom.unwrap().fix.contains(&format!("`log {key}`")));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_checkpoint_that_only_the_log_signed_is_not_called_witnessed() {
+    let world = World::new().await;
+    world.server.ledger().publish().await.unwrap();
+    let main = world.server.config.ledger_folder();
+    std::fs::copy(main.join("checkpoint"), main.join("witnessed")).unwrap();
+    let world = world.again().await;
+    assert!(world.server.ledger().witnessed().is_some());
+    world.server.ledger().publish().await.unwrap();
+    assert_eq!(proof(&world, "main").await, ProofState::Signed);
 }

@@ -77,7 +77,8 @@ impl Log {
         }
     }
 
-    /// The checkpoint that a quorum stands behind, and who does.
+    /// The checkpoint that a quorum stands behind, and who does. None of a log that the policy does
+    /// not list: what was cosigned before it was dropped counts no more.
     pub(super) fn standing(
         &self,
         ledger: &Ledger,
@@ -85,7 +86,7 @@ impl Log {
         let standing = self.standing.load_full();
         ledger
             .witnessed()
-            .filter(|_| standing.witnessed)
+            .filter(|_| self.listed && standing.witnessed)
             .map(|signed| (signed, standing))
     }
 

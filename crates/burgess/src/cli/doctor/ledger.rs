@@ -13,10 +13,11 @@ use burgess_ledger::tile::{
     Kind, TILE_WIDTH, TileId, leaf_hashes, node, read_entries, read_hashes,
 };
 use burgess_ledger::tree::range_root;
-use burgess_ledger::{Checkpoint, NoteVerifier, SignedCheckpoint, line, verify};
+use burgess_ledger::{Checkpoint, NoteVerifier, Policy, SignedCheckpoint, line, verify};
 
 use super::{Symptom, archive};
 use crate::config::Config;
+use crate::witnesses::NOT_WITNESSED;
 
 /// Bytes of a part of a log at most: one more than a bundle of 256 entries of 65,535 bytes, each
 /// with its length.
@@ -48,6 +49,7 @@ pub async fn look(config: &Config) -> Vec<Symptom> {
         }
         found.extend(seen);
     }
+    found.extend(unlisted(config, &order));
     for name in &order {
         let mut seen = archive::look(config, name);
         for _ in 1..LOOKS {
@@ -85,6 +87,35 @@ async fn shards(config: &Config) -> Vec<String> {
         names.extend(name.map(str::to_owned));
     }
     names.into_iter().collect()
+}
+
+/// Open shards about which no witness is asked, because the policy lists others.
+fn unlisted(config: &Config, names: &[&str]) -> Vec<Symptom> {
+    let policy = config.witness_policy.as_ref().map(std::fs::read);
+    // A policy that cannot be read keeps the server from starting, which says why.
+    let policy = policy.and_then(|bytes| Policy::parse(&bytes.ok()?).ok());
+    let Some(policy) = policy.filter(|policy| !policy.logs().is_empty()) else {
+        return Vec::new();
+    };
+    let lists = |key: &str| {
+        let mut logs = policy.logs().iter();
+        logs.any(|log| log.verifier.to_string() == key)
+    };
+    let open = names.iter().filter_map(|name| {
+        let folder = config.ledgers().join(name);
+        let key = part(&folder, "vkey").ok()?;
+        let key = String::from_utf8(key).ok()?.trim_end().to_owned();
+        (!folder.join("sealed").exists() && !lists(&key)).then(|| {
+            let what = format!(
+                "the witness policy does not list the open shard `{name}`: it is {NOT_WITNESSED}"
+            );
+            Symptom::new(
+                what,
+                &format!("add the line `log {key}`, give that key to every witness, and restart"),
+            )
+        })
+    });
+    open.collect()
 }
 
 /// What is the matter with a shard.
