@@ -33,9 +33,19 @@ fn cosigner() -> Cosigner {
     Cosigner::ed25519("witness.example", [5; 32]).unwrap()
 }
 
+/// A witness that takes its time over the origin under which it has seen this many entries.
+const SLOWLY: u64 = 2_000;
+
 async fn add(State(seen): State<Seen>, body: Bytes) -> (StatusCode, String) {
     let asked = AddCheckpoint::parse(&body).unwrap();
     let origin = claimed_origin(&asked).unwrap().to_owned();
+    let slowly = seen.lock().unwrap().get(&origin) == Some(&SLOWLY);
+    if slowly {
+        seen.lock().unwrap().insert("asked".to_owned(), 1);
+        while !seen.lock().unwrap().contains_key("answer") {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
     let mut seen = seen.lock().unwrap();
     let known = seen.get(&origin).copied().unwrap_or_default();
     if asked.old != known {
@@ -235,4 +245,25 @@ async fn a_checkpoint_that_only_the_log_signed_is_not_called_witnessed() {
     assert!(world.server.ledger().witnessed().is_some());
     world.server.ledger().publish().await.unwrap();
     assert_eq!(proof(&world, "main").await, ProofState::Signed);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_alarm_also_stops_a_shard_that_was_begun_while_the_witness_answered() {
+    let (seen, folder) = (Seen::default(), tempfile::tempdir().unwrap());
+    let world = world(&seen, &folder).await;
+    happens(&world).await.unwrap();
+    let origin = shard(&world, "main").origin().to_owned();
+    seen.lock().unwrap().insert(origin, SLOWLY);
+    shard(&world, "main").publish().await.unwrap();
+    let turning = async {
+        while !seen.lock().unwrap().contains_key("asked") {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        turn(&world, "traffic").await;
+        seen.lock().unwrap().insert("answer".to_owned(), 1);
+    };
+    tokio::join!(round(&world), turning);
+    assert!(world.server.witnesses.alarm().is_some());
+    assert!(shard(&world, "traffic-2").last_error().is_some());
+    happens(&world).await.unwrap_err();
 }

@@ -113,15 +113,14 @@ impl Witnesses {
     /// each witness that is due. `now` is monotonic; an answer may take `time_max`.
     pub async fn round(&self, shards: &Shards, now: Duration, time_max: Duration) {
         let Some(policy) = &self.policy else { return };
-        if self.alarm().is_some() {
-            return;
+        if let Some(cause) = self.alarm() {
+            return stop(cause, shards);
         }
-        let shards = shards.all().into_iter().map(|shard| shard.ledger);
-        let shards: &[Ledger] = &shards.collect::<Vec<_>>();
-        let asking = shards.iter().filter_map(|ledger| {
-            let log = self.log(policy, ledger);
-            log.is_followed(ledger).then_some(async move {
-                let alarm = log.round(&self.asker, policy, ledger, now, time_max).await;
+        let all = shards.all().into_iter().map(|shard| shard.ledger);
+        let asking = all.filter_map(|ledger| {
+            let log = self.log(policy, &ledger);
+            log.is_followed(&ledger).then_some(async move {
+                let alarm = log.round(&self.asker, policy, &ledger, now, time_max).await;
                 if let Some(cause) = alarm {
                     self.raise(&cause, shards);
                 }
@@ -131,12 +130,20 @@ impl Witnesses {
     }
 
     /// One shard that was put back means that the others were, or will not fit to it: all stop.
-    fn raise(&self, cause: &str, shards: &[Ledger]) {
+    fn raise(&self, cause: &str, shards: &Shards) {
         tracing::error!(%cause, "the ledger is not the one that was witnessed");
-        for ledger in shards.iter().filter(|ledger| !ledger.is_sealed()) {
-            ledger.stop(cause);
-        }
         self.alarm.get_or_init(|| cause.to_owned());
+        stop(cause, shards);
+    }
+}
+
+/// Stops the shards that are open now: a line may have turned while a witness was asked, and may do
+/// so once more before it stands still, so every round of an alarm does it again.
+fn stop(cause: &str, shards: &Shards) {
+    for shard in shards.all() {
+        if !shard.ledger.is_sealed() {
+            shard.ledger.stop(cause);
+        }
     }
 }
 
