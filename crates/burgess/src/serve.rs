@@ -155,6 +155,7 @@ pub async fn open(
         draining: Mutex::new(()),
         archiving: Mutex::new(()),
         copying: Mutex::new(()),
+        stamping: Mutex::new(()),
         holding: Mutex::new(()),
         erasing: Mutex::new(()),
         projecting: Mutex::new(()),

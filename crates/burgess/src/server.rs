@@ -90,6 +90,8 @@ pub struct Server {
     pub archiving: Mutex<()>,
     /// One at a time sends copies of them; nobody else waits for it.
     pub copying: Mutex<()>,
+    /// One at a time asks for time stamps.
+    pub stamping: Mutex<()>,
     /// Taken from looking for legal holds until what they do not cover is gone, and to place one.
     pub holding: Mutex<()>,
     /// One erasure at a time, from before its key goes until its traces are gone. Taken before

@@ -77,6 +77,8 @@ pub async fn stamp(server: &Server) -> Result<Vec<Stamped>, String> {
     let url = server.config.timestamp_url.as_deref();
     let url =
         url.ok_or("no time stamping authority is configured: add [timestamp] with its url")?;
+    // Whoever comes second finds the stamp, and asks for no other.
+    let _turn = server.stamping.lock().await;
     let (mut stamped, mut failed, mut already) = (Vec::new(), None, Vec::new());
     for shard in server.shards.all() {
         let witnessed = server.witnesses.standing(&shard.ledger);
@@ -190,7 +192,8 @@ async fn one(
 }
 
 fn put(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    let new = path.with_extension("new");
+    let mut new = path.as_os_str().to_owned();
+    new.push(".new");
     let mut file = File::create(&new)?;
     file.write_all(bytes)?;
     file.sync_all()?;

@@ -267,3 +267,33 @@ async fn an_alarm_also_stops_a_shard_that_was_begun_while_the_witness_answered()
     assert!(shard(&world, "traffic-2").last_error().is_some());
     happens(&world).await.unwrap_err();
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_asks_for_time_stamps_at_the_same_time_asks_in_turn() {
+    let (seen, folder) = (Seen::default(), tempfile::tempdir().unwrap());
+    let door = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = door.local_addr().unwrap();
+    let (inside, most) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
+    let counted = Arc::clone(&most);
+    let refuse = move || {
+        let now = inside.fetch_add(1, Ordering::SeqCst) + 1;
+        counted.fetch_max(now, Ordering::SeqCst);
+        let inside = Arc::clone(&inside);
+        async move {
+            tokio::time::sleep(Duration::from_millis(200)).await;
+            inside.fetch_sub(1, Ordering::SeqCst);
+            StatusCode::SERVICE_UNAVAILABLE
+        }
+    };
+    let app = Router::new().route("/tsa", post(refuse));
+    tokio::spawn(async move { axum::serve(door, app).await });
+    let world = world_with(&seen, &folder, |config| {
+        config.timestamp_url = Some(format!("http://{address}/tsa"));
+    })
+    .await;
+    world.server.ledger().publish().await.unwrap();
+    let stamp = || crate::jobs::timestamp::stamp(&world.server);
+    let (first, second) = tokio::join!(stamp(), stamp());
+    assert!(first.is_err() && second.is_err());
+    assert_eq!(most.load(Ordering::SeqCst), 1);
+}
