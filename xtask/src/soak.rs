@@ -171,7 +171,8 @@ pub(crate) fn run(
     figures(workspace, &progress)
 }
 
-/// The ledger's sources and tests, and the fuzzers, as git names their content.
+/// The ledger's sources and tests as git names their content: what a figure is about. A bench that
+/// changes changes none; neither it nor a fuzzer may be left uncommitted.
 fn tree(workspace: &Workspace) -> Result<String, String> {
     let git = |arguments: &[&str]| {
         let mut git = Command::new("git");
@@ -184,9 +185,9 @@ fn tree(workspace: &Workspace) -> Result<String, String> {
             "figures are kept per commit, commit first:\n{changed}"
         ));
     }
-    Ok(git(&["rev-parse", "HEAD:crates/burgess-ledger"])?
-        .trim()
-        .to_owned())
+    let parts = ["src", "tests"].map(|part| format!("HEAD:{ledger}/{part}"));
+    let named = git(&["rev-parse", &parts[0], &parts[1]])?;
+    Ok(named.split_whitespace().collect::<Vec<_>>().join("+"))
 }
 
 fn done(progress: &Progress, piece: &Piece) -> u64 {

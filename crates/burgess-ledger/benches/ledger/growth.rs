@@ -27,8 +27,8 @@ use crate::sqlite::Table;
 pub(crate) const GROW: &str = "--grow";
 /// Events between two readings of CPU time.
 const STEP: u64 = 100_000;
-/// Events with which a process gets warm.
-const WARMING: u64 = 200_000;
+/// Events with which a process and the kernel's lists of free memory get warm.
+const WARMING: u64 = 2_000_000;
 /// Logs that are measured between these entries, with one checkpoint each, where each is for some
 /// 100 ms alone.
 const SHORT_LOGS: u32 = 9;
