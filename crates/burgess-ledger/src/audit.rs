@@ -38,7 +38,7 @@ pub fn log(
         what: cause.to_string(),
     };
     // A key is chosen by what the file claims; `verify::log` reads it again and believes nothing.
-    let claimed = read("checkpoint").unwrap_or_default();
+    let claimed = read("checkpoint").map_err(|cause| verify::unread("checkpoint", &cause))?;
     let key = trust.key_for(&claimed);
     let key = key.map_err(|cause| flaw("checkpoint", &cause))?;
     let signed = verify::log(read, key, older)?;

@@ -91,9 +91,14 @@ impl Ledger {
         let _turn = self.core.folder_turn();
         let before = self.minimum_index();
         if minimum_index <= before {
+            // An earlier call may have failed after its mark.
+            let bytes = remove_rest(&*self.core.disk, before, size);
             return Ok(Freed {
                 minimum_index: before,
-                bytes: 0,
+                bytes: bytes.map_err(|cause| PruneError::Io {
+                    file: ENTRIES,
+                    cause,
+                })?,
             });
         }
         let mark = Pruned {
@@ -126,8 +131,7 @@ pub(crate) fn read_mark(disk: &dyn Disk) -> io::Result<Option<Pruned>> {
         .transpose()
 }
 
-/// Finishes what a crash cut short: the last bundle goes when the others are durably gone, so it
-/// tells of them. Answers the first entry that is there.
+/// Finishes what a crash cut short. Answers the first entry that is there.
 pub(crate) fn finish(disk: &dyn Disk, size: u64) -> io::Result<u64> {
     let Some(mark) = read_mark(disk)? else {
         return Ok(0);
@@ -136,7 +140,16 @@ pub(crate) fn finish(disk: &dyn Disk, size: u64) -> io::Result<u64> {
         let what = format!("`{PRUNED}` says {} of {size} entries", mark.minimum_index);
         return Err(io::Error::new(io::ErrorKind::InvalidData, what));
     }
-    let last = mark.minimum_index.saturating_sub(1) / TILE_WIDTH;
+    remove_rest(disk, mark.minimum_index, size)?;
+    Ok(mark.minimum_index)
+}
+
+/// Removes what is left of the entries before `minimum`: the last bundle goes when the others are
+/// durably gone, so it tells of them. Answers the bytes.
+fn remove_rest(disk: &dyn Disk, minimum: u64, size: u64) -> io::Result<u64> {
+    let Some(last) = minimum.checked_sub(1).map(|last| last / TILE_WIDTH) else {
+        return Ok(0);
+    };
     let left = |name: &str| match disk.size(name) {
         Ok(_) => Ok(true),
         Err(cause) if cause.kind() == io::ErrorKind::NotFound => Ok(false),
@@ -144,9 +157,9 @@ pub(crate) fn finish(disk: &dyn Disk, size: u64) -> io::Result<u64> {
     };
     let files = bundle_files(last, size);
     if left(&side::path(last))? || left(&files.0)? || left(&files.1)? {
-        remove(disk, 0, mark.minimum_index, size)?;
+        return remove(disk, 0, minimum, size);
     }
-    Ok(mark.minimum_index)
+    Ok(0)
 }
 
 /// The full form of a bundle, and the folder of its partial forms.

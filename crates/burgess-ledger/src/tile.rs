@@ -226,15 +226,16 @@ pub(crate) fn split_entries<'a>(
     let mut rest = bytes;
     for n in 0..named {
         let Some((entry, after)) = split_entry(rest) else {
-            let index = Some(id.n * TILE_WIDTH + n);
-            return Err(malformed(index, format!("entry {n} is cut off")));
+            let index = id.n * TILE_WIDTH + n;
+            return Err(malformed(Some(index), format!("entry {index} is cut off")));
         };
         entries.push(entry);
         rest = after;
     }
     if !rest.is_empty() {
-        let what = format!("{} bytes follow its last entry", rest.len());
-        return Err(malformed(None, what));
+        let last = id.n * TILE_WIDTH + named - 1;
+        let what = format!("{} bytes follow entry {last}, its last", rest.len());
+        return Err(malformed(Some(last), what));
     }
     entries.truncate(usize::try_from(id.width).unwrap_or(usize::MAX));
     Ok(entries)

@@ -56,6 +56,15 @@ impl Flaw {
             what: what.into(),
         }
     }
+
+    /// Of a file that begins with this entry, or with a hash above it.
+    fn from_entry(error: TileError, first: u64) -> Self {
+        let flaw = Self::from(error);
+        Self {
+            index: flaw.index.or(Some(first)),
+            ..flaw
+        }
+    }
 }
 
 /// Checks the log that `read` gives access to: `checkpoint` under the given key, every hash tile,
@@ -72,10 +81,7 @@ pub fn log(
     older: Option<&[u8]>,
 ) -> Result<SignedCheckpoint, Flaw> {
     let file = "checkpoint";
-    let note = read(file).map_err(|cause| match cause.kind() {
-        io::ErrorKind::NotFound => Flaw::new(file, None, "is missing"),
-        _ => Flaw::new(file, None, format!("could not be read: {cause}")),
-    })?;
+    let note = read(file).map_err(|cause| unread(file, &cause))?;
     let signed = SignedCheckpoint::open(&note, verifier)
         .map_err(|cause| Flaw::new(file, None, cause.to_string()))?;
     let older = older
@@ -95,6 +101,14 @@ pub fn log(
     Ok(signed)
 }
 
+/// A file that could not be read.
+pub(crate) fn unread(file: &str, cause: &io::Error) -> Flaw {
+    match cause.kind() {
+        io::ErrorKind::NotFound => Flaw::new(file, None, "is missing"),
+        _ => Flaw::new(file, None, format!("could not be read: {cause}")),
+    }
+}
+
 /// What the folder says was pruned of a log of `size` entries. It is the operator's word: the log
 /// proves that the entries were there, not why they are not any more.
 ///
@@ -107,13 +121,7 @@ pub fn pruned(
     let bytes = match read(PRUNED) {
         Ok(bytes) => bytes,
         Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(cause) => {
-            return Err(Flaw::new(
-                PRUNED,
-                None,
-                format!("could not be read: {cause}"),
-            ));
-        }
+        Err(cause) => return Err(unread(PRUNED, &cause)),
     };
     let mark = Pruned::decode(&bytes).map_err(|what| Flaw::new(PRUNED, None, what))?;
     let whole = mark.minimum_index == size;
@@ -182,7 +190,9 @@ impl<R: FnMut(&str) -> io::Result<Vec<u8>>> Walk<'_, R> {
     }
 
     fn tile(&mut self, level: u32, id: TileId) -> Result<Tile, Flaw> {
-        let (file, hashes) = read_hashes(self.read, &id)?;
+        let first = (id.n * TILE_WIDTH) << (8 * level);
+        let (file, hashes) =
+            read_hashes(self.read, &id).map_err(|error| Flaw::from_entry(error, first))?;
         Ok(Tile {
             id,
             level,
@@ -227,8 +237,9 @@ impl<R: FnMut(&str) -> io::Result<Vec<u8>>> Walk<'_, R> {
         if tile.first_entry(tile.id.width) <= self.minimum {
             return Ok(());
         }
-        let (file, bytes) = read_tile(self.read, &id)?;
-        let entries = split_entries(&file, &bytes, &id)?;
+        let named = |error| Flaw::from_entry(error, tile.first_entry(0));
+        let (file, bytes) = read_tile(self.read, &id).map_err(named)?;
+        let entries = split_entries(&file, &bytes, &id).map_err(named)?;
         let hashes: Vec<Hash> = entries.into_iter().map(leaf_hash).collect();
         match difference(&hashes, &tile.hashes) {
             Some(at) => {

@@ -55,6 +55,23 @@ fn a_ledger_that_holds_is_reported_with_size_and_root_and_that_nobody_witnessed_
 
 // R124
 #[test]
+fn a_folder_without_a_checkpoint_is_told_so_and_a_missing_bundle_with_its_first_entry() {
+    let folder = tempfile::tempdir().unwrap();
+    let ledger = open(folder.path());
+    fill(&ledger, 300);
+    let said = || {
+        let (status, _, complaint) = run(&["log", text(folder.path()), "--key", ledger.vkey()]);
+        assert_eq!(status, 1);
+        complaint
+    };
+    std::fs::remove_file(folder.path().join("tile/entries/001.p/44")).unwrap();
+    assert_eq!(said(), "tile/entries/001.p/44 (entry 256): is missing\n");
+    std::fs::remove_file(folder.path().join("checkpoint")).unwrap();
+    assert_eq!(said(), "checkpoint: is missing\n");
+}
+
+// R124
+#[test]
 fn a_changed_byte_is_reported_with_file_and_index() {
     let folder = tempfile::tempdir().unwrap();
     let ledger = open(folder.path());

@@ -213,3 +213,42 @@ fn pruning_that_fails_or_fails_but_persists_at_any_write_is_finished_by_opening(
         }
     }
 }
+
+// R206
+#[test]
+fn pruning_that_failed_after_its_mark_is_finished_by_asking_again() {
+    let files = [
+        "tile/entries/000",
+        "tile/entries/001",
+        "side/000",
+        "side/001",
+    ];
+    let prepared = |disk: &Simulator| {
+        let ledger =
+            Ledger::open_on(Arc::new(disk.clone()), ORIGIN, signer(), options()).unwrap();
+        fill(&ledger, 600);
+        ledger
+    };
+    let rehearsal = Simulator::default();
+    let ledger = prepared(&rehearsal);
+    let before = rehearsal.operations();
+    ledger.prune(512, POLICY).unwrap();
+    let operations = rehearsal.operations() - before;
+    let mut finished = 0;
+    for operation in 1..=operations {
+        let disk = Simulator::default();
+        let ledger = prepared(&disk);
+        disk.fail_at(operation, false);
+        let failed = ledger.prune(512, POLICY).is_err();
+        if !failed || ledger.minimum_index() == 0 {
+            continue;
+        }
+        let left = || files.iter().any(|file| disk.read(file).is_ok());
+        let were_left = left();
+        let freed = ledger.prune(512, POLICY).unwrap();
+        assert!(!left(), "operation {operation}");
+        assert_eq!(freed.bytes > 0, were_left, "operation {operation}");
+        finished += usize::from(were_left);
+    }
+    assert!(finished > 2, "{finished}");
+}

@@ -19,7 +19,7 @@ use super::run::{Failure, Outcome, config, key, say};
 use super::{AdvisoriesVerb, Place};
 use crate::config::Config;
 use crate::jobs::archive;
-use crate::operations::people::{self, Invited};
+use crate::operations::people::{self, Dismissed, Invited};
 use crate::operations::{recover, retention, secrets};
 use crate::serve;
 use crate::server::Server;
@@ -45,6 +45,11 @@ pub enum Ask {
         manager: Option<Email>,
         /// Their unit.
         unit: String,
+    },
+    /// No role any more for somebody who leaves.
+    Dismiss {
+        /// Whom.
+        email: Email,
     },
     /// The ledger's next shard, with a new key.
     Rotate {
@@ -101,6 +106,10 @@ async fn answer(server: &Server, ask: Ask) -> Result<String, String> {
                 server.config.listen
             ))
         }
+        Ask::Dismiss { email } => {
+            let left = people::dismiss(server, &email).await;
+            Ok(dismissed(&email, &left.map_err(|p| p.detail)?))
+        }
         Ask::Rotate { class } => {
             let machine = people::machine();
             let next = retention::turn(server, &machine, &class)
@@ -134,6 +143,22 @@ async fn answer(server: &Server, ask: Ask) -> Result<String, String> {
             ))
         }
     }
+}
+
+fn dismissed(email: &Email, left: &Dismissed) -> String {
+    let joined = |words: Vec<&str>| words.join(", ");
+    let mut said = if left.roles.is_empty() {
+        format!("{email} had left before: nothing was changed")
+    } else {
+        let roles = left.roles.iter().map(|role| role.as_str()).collect();
+        format!("{email} has no role any more ({})", joined(roles))
+    };
+    if !left.apps.is_empty() {
+        let apps = left.apps.iter().map(|app| app.as_str()).collect();
+        said.push_str("\nstill named as developer or owner of: ");
+        said.push_str(&joined(apps));
+    }
+    said
 }
 
 fn archived(server: &Server, passed: &archive::Passed) -> String {

@@ -135,6 +135,14 @@ pub enum Verb {
         #[command(flatten)]
         place: Place,
     },
+    /// Take all roles away from somebody who leaves, on the machine itself: their sessions end at once
+    Dismiss {
+        /// Their e-mail address
+        email: String,
+        /// Where the server lives
+        #[command(flatten)]
+        place: Place,
+    },
     /// Store a connector's secret for one environment, read from standard input
     Secret {
         /// The connector

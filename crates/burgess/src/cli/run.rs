@@ -86,6 +86,7 @@ fn dispatch(verb: Verb) -> Outcome {
             unit,
             place,
         } => wait(invite(email, role, name, manager, unit, place)),
+        Verb::Dismiss { email, place } => wait(dismiss(email, place)),
         Verb::Secret {
             connector,
             environment,
@@ -243,6 +244,16 @@ async fn invite(
         email,
     };
     say(&format!("{}\n", host::ask(&config, ask).await?));
+    Ok(true)
+}
+
+async fn dismiss(email: String, place: Place) -> Outcome {
+    let config = config(&place)?;
+    let email = Email::parse(&email)?;
+    say(&format!(
+        "{}\n",
+        host::ask(&config, host::Ask::Dismiss { email }).await?
+    ));
     Ok(true)
 }
 

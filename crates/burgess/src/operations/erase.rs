@@ -420,7 +420,7 @@ async fn refuse_active(server: &Server, subject: &Subject) -> Result<(), Problem
         return Err(Problem::new(
             StatusCode::CONFLICT,
             "SUBJECT_ACTIVE",
-            "this person still has a role here, and what they do has to be recorded: take their roles away first",
+            "this person still has a role here, and what they do has to be recorded: if they leave, take their roles away with `burgess dismiss` on the machine itself, then ask again",
         ));
     }
     Ok(())

@@ -1,16 +1,16 @@
-//! People: bound to roles, and invited with one-time links. Only on the machine itself.
+//! People: bound to roles, invited with one-time links, and dismissed. Only on the machine itself.
 
 use std::collections::BTreeSet;
 
 use burgess_core::audit::ActionType;
-use burgess_core::id::Email;
+use burgess_core::id::{AppId, Email};
 use burgess_core::permit::Permit;
 use burgess_core::policy::Action;
 use burgess_core::policy::action::ManagePeople;
 use burgess_core::policy::facts::{NoContext, Organisation, Person, Principal};
 use burgess_core::roles::Role;
 use burgess_core::time::Timestamp;
-use burgess_store::{Change, Invite, PersonRecord, Versioned, Write};
+use burgess_store::{AppFilter, Change, Invite, PersonRecord, Versioned, Write};
 
 use super::{event, permit};
 use crate::http::problem::Problem;
@@ -123,6 +123,56 @@ pub async fn invite(server: &Server, invited: Invited) -> Result<String, Problem
     ];
     server.commit(writes, &permit, now).await?;
     Ok(secret)
+}
+
+/// What became of somebody who leaves.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Dismissed {
+    /// The roles that were taken away; none where they had left before.
+    pub roles: Vec<Role>,
+    /// Apps that still name them as developer, owner or second owner.
+    pub apps: Vec<AppId>,
+}
+
+/// Takes all roles away from somebody, whose sessions end with that and whose links serve no more.
+/// Idempotent. They can be invited again.
+pub async fn dismiss(server: &Server, email: &Email) -> Result<Dismissed, Problem> {
+    let now = server.now()?;
+    let held = server
+        .store
+        .person(email)
+        .await
+        .map_err(|e| Problem::internal(&e))?
+        .ok_or_else(|| Problem::not_found("person", email.as_str()))?;
+    let facts = Organisation {
+        revision: held.revision,
+    };
+    let permit = permit::<ManagePeople>(server, &machine(), &facts, &NoContext, now)?;
+    let mut left = held.record.clone();
+    let roles: Vec<Role> = std::mem::take(&mut left.roles).into_iter().collect();
+    if held.record.active {
+        left.active = false;
+        let taken = roles.iter().map(|role| role.as_str());
+        let event = start(server, &permit, now)?
+            .did(ActionType::Update, "person", email.as_str())
+            .context("roles_taken", taken.collect::<Vec<_>>())
+            .moved(Some("active"), "inactive");
+        let write = Write {
+            changes: vec![Change::Person(held.next(left))],
+            event: event.done(),
+        };
+        server.commit(vec![write], &permit, now).await?;
+    }
+    let named = AppFilter {
+        person: Some(email.clone()),
+        ..AppFilter::default()
+    };
+    let apps = server.store.apps(&named).await;
+    let apps = apps.map_err(|e| Problem::internal(&e))?;
+    Ok(Dismissed {
+        roles,
+        apps: apps.into_iter().map(|app| app.id).collect(),
+    })
 }
 
 fn start<A: Action>(

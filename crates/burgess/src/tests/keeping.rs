@@ -417,6 +417,7 @@ async fn who_works_here_is_not_erased_and_a_reason_names_nobody() {
     let (server, ana) = (&world.server, world.person(ANA).await);
     let active = refused(erase::erase(server, &ana, &subject(ALEX), "case 42").await);
     assert_eq!(active.code, "SUBJECT_ACTIVE");
+    assert!(active.detail.contains("burgess dismiss"), "{active:?}");
     acts(&world, CANARY, "4711").await;
     for reason in ["", "about Canary-7f3a@example.net", "two\nlines"] {
         let bad = refused(erase::erase(server, &ana, &subject(CANARY), reason).await);

@@ -117,14 +117,46 @@ pub(crate) fn refused(file: &str, index: Option<u64>, what: &str, as_json: bool)
             json!({ "ok": false, "file": file, "index": index, "what": what })
         );
     } else {
-        eprintln!("{file}: {what}");
+        eprintln!("{}", sentence_of(file, index, what));
     }
     ExitCode::FAILURE
 }
 
+/// File, entry and what is wrong; the entry once.
+fn sentence_of(file: &str, index: Option<u64>, what: &str) -> String {
+    let entry = index.map(|index| format!("entry {index}"));
+    let told = |entry: &String| {
+        let mut after = what.split(entry.as_str()).skip(1);
+        after.any(|rest| !rest.starts_with(|next: char| next.is_ascii_digit()))
+    };
+    match entry.filter(|entry| !told(entry)) {
+        Some(entry) => format!("{file} ({entry}): {what}"),
+        None => format!("{file}: {what}"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::date;
+    use super::{date, sentence_of};
+
+    // R124
+    #[test]
+    fn what_is_wrong_is_told_with_the_file_and_once_with_the_entry() {
+        let told = |index, what| sentence_of("tile/entries/001", index, what);
+        assert_eq!(told(None, "is odd"), "tile/entries/001: is odd");
+        assert_eq!(
+            told(Some(256), "is missing"),
+            "tile/entries/001 (entry 256): is missing"
+        );
+        assert_eq!(
+            told(Some(259), "entry 259 is cut off"),
+            "tile/entries/001: entry 259 is cut off"
+        );
+        assert_eq!(
+            told(Some(25), "entry 259 is cut off"),
+            "tile/entries/001 (entry 25): entry 259 is cut off"
+        );
+    }
 
     #[test]
     fn seconds_become_dates_also_around_leap_days() {

@@ -49,9 +49,12 @@ pub(crate) fn check(
     let folder = &request.target;
     let mut read = |shard: &str, file: &str| read_part(&folder.join(shard).join(file));
     let held = line::all(shards, &mut read, trust).map_err(refused)?;
+    let shards = match held.len() {
+        1 => "its one shard".to_owned(),
+        many => format!("{many} shards"),
+    };
     let mut sentences = vec![format!(
-        "the ledger holds in {} shards: every entry that is left and every hash fits what was signed",
-        held.len()
+        "the ledger holds in {shards}: every entry that is left and every hash fits what was signed"
     )];
     // Whoever cosigned the newest shard of a line cosigned what it continues.
     let newest = || held.iter().filter(|shard| !shard.continued);
