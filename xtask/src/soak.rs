@@ -86,6 +86,8 @@ const PIECES: [Piece; 8] = [
     },
 ];
 
+/// The first seed of every piece.
+const SEED: u64 = 0;
 const FUZZ: &str = "fuzz";
 const FIGURES: &str = "docs/reliability/ledger.json";
 
@@ -299,7 +301,7 @@ fn figures(workspace: &Workspace, progress: &Progress) -> Result<bool, String> {
             json!(progress.number(&format!("count {}", piece.name))),
         );
         if !piece.range.is_empty() {
-            row.insert("seeds".to_owned(), json!(format!("0..{done}")));
+            row.insert("seeds".to_owned(), json!(format!("{SEED}..{done}")));
         }
         row.insert("complete".to_owned(), json!(done == piece.to));
         pieces.insert(piece.name.to_owned(), Value::Object(row));
@@ -314,6 +316,7 @@ fn figures(workspace: &Workspace, progress: &Progress) -> Result<bool, String> {
         "commit": git(&["rev-parse", "HEAD"])?,
         "commit_date": git(&["show", "-s", "--format=%cI", "HEAD"])?,
         "ledger_sources": tree(workspace)?,
+        "seed": SEED,
         "complete": complete,
         "failures": failures,
         "skipped": progress.notes("skipped"),

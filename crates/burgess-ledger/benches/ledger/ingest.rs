@@ -111,7 +111,7 @@ pub(crate) fn measure(
     });
     entrants.push(Entrant {
         key: "floor_64",
-        known: None,
+        known: Some(355_624.0),
         peer: Box::new(Floor::new(folder, stored, 64)?),
     });
     entrants.push(Entrant {
@@ -122,7 +122,7 @@ pub(crate) fn measure(
     if let Ok(cluster) = &cluster {
         entrants.push(Entrant {
             key: "postgres",
-            known: Some(3_700.0),
+            known: Some(4_284.0),
             peer: Box::new(postgres::Chained::new(cluster, pool)?),
         });
         entrants.push(Entrant {

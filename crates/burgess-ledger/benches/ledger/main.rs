@@ -109,9 +109,9 @@ fn main() -> Outcome<()> {
     if plan.has(Part::Latency) {
         latency::measure(plan, folder.path(), &way, &pool, rate / 2.0, &mut report)?;
     }
-    say(&report.to_line());
     if plan.keep {
         say(&format!("kept in {}", folder.keep().display()));
     }
+    say(&report.to_line());
     Ok(())
 }
