@@ -351,6 +351,23 @@ impl Trail {
         unsigned(sql.build_query_scalar().fetch_one(self.pool()).await?)
     }
 
+    /// The origins of the shards in which `query` finds anything, all pages together, in the order of
+    /// their first hits.
+    pub async fn shards(&self, query: &Query) -> Result<Vec<String>, TrailError> {
+        let mut sql = QueryBuilder::new(
+            "SELECT shards.name FROM events JOIN shards ON shards.rank = events.rank WHERE true",
+        );
+        let all = Query {
+            after: None,
+            ..query.clone()
+        };
+        if !all.narrow(&mut sql) {
+            return Ok(Vec::new());
+        }
+        sql.push(" GROUP BY shards.name ORDER BY MIN(events.id)");
+        Ok(sql.build_query_scalar().fetch_all(self.pool()).await?)
+    }
+
     /// The event at that place of a shard.
     pub async fn entry(&self, shard: &str, index: u64) -> Result<Option<Hit>, TrailError> {
         let mut sql = QueryBuilder::new(SELECT);
