@@ -11,6 +11,7 @@ mod gates;
 mod holding;
 mod intake;
 mod keeping;
+mod kinds;
 mod packs;
 mod pages;
 mod replay;

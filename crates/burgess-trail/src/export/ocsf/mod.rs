@@ -15,7 +15,7 @@ use serde_json::{Map, Value, json};
 use super::sentence;
 use crate::error::TrailError;
 use crate::search::Row;
-pub use mapping::{Activity, Class, Mapping, RECORDS, of};
+pub use mapping::{Activity, Class, KINDS, Mapping, REPORTED, Sort, of, sort};
 
 /// The version of the schema.
 pub const VERSION: &str = "1.8.0";
