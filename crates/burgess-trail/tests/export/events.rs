@@ -73,6 +73,7 @@ pub fn row(index: u64, event: Event) -> Row {
         index,
         leaf_hash: Digest::of(&index.to_be_bytes()),
         sequence: index + 1,
+        source_seq: index + 2,
         event,
     }
 }

@@ -14,6 +14,7 @@ mod keeping;
 mod kinds;
 mod packs;
 mod pages;
+mod published;
 mod replay;
 mod retries;
 mod routes;

@@ -14,7 +14,7 @@ use serde_json::{Map, Value, json};
 
 use super::sentence;
 use crate::error::TrailError;
-use crate::search::Row;
+use crate::row::Row;
 pub use mapping::{Activity, Class, KINDS, Mapping, REPORTED, Sort, of, sort};
 
 /// The version of the schema.

@@ -204,11 +204,12 @@ async fn event(server: &Server, mut row: Row, open: bool) -> Result<Value, Probl
         // What cannot be proved is not shown: half of it may still be readable.
         close(&mut row.event);
     }
-    let mut event = serde_json::to_value(&row.event).map_err(|e| Problem::internal(&e))?;
+    let mut event = serde_json::to_value(row.recorded()).map_err(|e| Problem::internal(&e))?;
     if let Some(members) = event.as_object_mut() {
         members.retain(|_, value| !value.is_null());
     }
     Ok(json!({
+        "origin": row.shard,
         "shard": row.shard,
         "index": row.index,
         "leaf_hash": row.leaf_hash,
