@@ -390,6 +390,19 @@ fn what_the_server_knows_better_overrules_and_is_said() {
     assert_eq!(event.approval_id.unwrap().as_str(), "apr_20260110_55");
 }
 
+/// The keys that are added at append, which nobody submits.
+const ADDED_KEYS: [&str; 9] = [
+    "schema",
+    "source",
+    "source_seq",
+    "sequence",
+    "charter_digest",
+    "policy_digest",
+    "decision",
+    "previous_state",
+    "next_state",
+];
+
 /// Events that schema and parser must answer alike.
 fn examples() -> Vec<Value> {
     let mut examples = vec![
@@ -428,6 +441,11 @@ fn examples() -> Vec<Value> {
         }
     }
     examples.push(with("colour", json!("red")));
+    for key in ADDED_KEYS {
+        for value in [Value::Null, json!("burgess.event/1"), json!(1)] {
+            examples.push(with(key, value));
+        }
+    }
     let mut success = without("error_code");
     success["outcome"] = json!("success");
     examples.push(success);
@@ -448,7 +466,12 @@ print(json.dumps([validator.is_valid(example) for example in examples]))
 fn the_published_schema_and_the_parser_accept_the_same_events() {
     let schema: Value = serde_json::from_str(EVENT_SCHEMA).unwrap();
     let keys = schema["properties"].as_object().unwrap();
-    assert!(SUBMITTED_KEYS.iter().all(|key| keys.contains_key(*key)) && keys.len() == 18);
+    let known: Vec<&str> = SUBMITTED_KEYS.into_iter().chain(ADDED_KEYS).collect();
+    assert!(known.iter().all(|key| keys.contains_key(*key)) && keys.len() == known.len());
+    for (key, value) in keys {
+        let added = ADDED_KEYS.contains(&key.as_str());
+        assert_eq!(value["readOnly"] == true, added, "{key}");
+    }
     let examples = examples();
     let python = std::env::var("BURGESS_PYTHON").unwrap_or_else(|_| "python3".to_owned());
     let ours: Vec<bool> = examples.iter().map(|one| parse(one).is_ok()).collect();

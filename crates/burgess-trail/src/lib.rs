@@ -14,6 +14,7 @@ pub mod export;
 mod figures;
 mod forget;
 mod index;
+mod row;
 mod search;
 mod text;
 
@@ -25,5 +26,6 @@ pub use figures::{
 };
 pub use forget::Subject;
 pub use index::Trail;
-pub use search::{Cursor, Hit, Hits, Order, PAGE_MAX, Query, Row};
+pub use row::{Recorded, Row};
+pub use search::{Cursor, Hit, Hits, Order, PAGE_MAX, Query};
 pub use text::{WORDS_MAX, Word, WordTokens, parts};

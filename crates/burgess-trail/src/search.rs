@@ -6,10 +6,8 @@
 
 use std::fmt;
 
-use burgess_core::audit::Event;
 use burgess_core::digest::Digest;
 use burgess_core::time::Timestamp;
-use serde::Serialize;
 use sqlx::{QueryBuilder, Sqlite};
 
 use crate::batch::Kind;
@@ -120,34 +118,6 @@ pub struct Hits {
     pub hits: Vec<Hit>,
     /// Where the next page begins; none when this is the last.
     pub next: Option<Cursor>,
-}
-
-/// One event, read back from the ledger by whoever may, and where its proof begins.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Row {
-    /// Origin of the log shard.
-    pub shard: String,
-    /// Index there, from 0.
-    pub index: u64,
-    /// RFC 6962 leaf hash.
-    pub leaf_hash: Digest,
-    /// Number in the app's stream, from 1.
-    pub sequence: u64,
-    /// The event.
-    pub event: Event,
-}
-
-impl Hit {
-    /// The row of this hit.
-    pub fn row(self, event: Event) -> Row {
-        Row {
-            shard: self.shard,
-            index: self.index,
-            leaf_hash: self.leaf_hash,
-            sequence: self.sequence,
-            event,
-        }
-    }
 }
 
 type Columns = (String, i64, i64, Vec<u8>, i64);
@@ -349,6 +319,23 @@ impl Trail {
             return Ok(0);
         }
         unsigned(sql.build_query_scalar().fetch_one(self.pool()).await?)
+    }
+
+    /// The origins of the shards in which `query` finds anything, all pages together, in the order of
+    /// their first hits.
+    pub async fn shards(&self, query: &Query) -> Result<Vec<String>, TrailError> {
+        let mut sql = QueryBuilder::new(
+            "SELECT shards.name FROM events JOIN shards ON shards.rank = events.rank WHERE true",
+        );
+        let all = Query {
+            after: None,
+            ..query.clone()
+        };
+        if !all.narrow(&mut sql) {
+            return Ok(Vec::new());
+        }
+        sql.push(" GROUP BY shards.name ORDER BY MIN(events.id)");
+        Ok(sql.build_query_scalar().fetch_all(self.pool()).await?)
     }
 
     /// The event at that place of a shard.

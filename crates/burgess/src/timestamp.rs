@@ -185,10 +185,82 @@ fn explicit(value: AnyRef<'_>) -> Result<&[u8], StampError> {
     }
 }
 
+/// What must hold of an answer of any bytes: what is taken for a stamp holds the digest and the number
+/// that were asked for, and a time in digits.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn check(bytes: &[u8]) {
+    let question = Question::about(b"checkpoint", [1; 32]);
+    let Ok(time) = question.answered_by(bytes) else {
+        return;
+    };
+    let holds = |part: &[u8]| bytes.windows(part.len()).any(|window| window == part);
+    assert!(holds(&question.digest) && holds(&question.nonce));
+    let digits = time.strip_suffix('Z').unwrap_or_default();
+    assert!(digits.len() >= 14 && digits.bytes().all(|b| b.is_ascii_digit() || b == b'.'));
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    const CORPUS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fuzz/corpus/stamp");
+
+    fn kept(name: &str) -> Vec<u8> {
+        std::fs::read(format!("{CORPUS}/{name}")).unwrap()
+    }
+
+    #[test]
+    fn every_kept_input_of_the_reader_of_time_stamps_holds() {
+        let kept: Vec<_> = std::fs::read_dir(CORPUS).unwrap().collect();
+        assert!(kept.len() > 3, "fuzz/corpus/stamp is all but empty");
+        for file in kept {
+            check(&std::fs::read(file.unwrap().path()).unwrap());
+        }
+    }
+
+    /// The kept answers are those of `openssl ts -reply` to this question (`-queryfile` with its DER),
+    /// with a certificate (`right`) and without, and to another one.
+    #[test]
+    fn answers_of_openssl_are_stamps_for_their_question_and_for_no_other() {
+        let question = Question::about(b"checkpoint", [1; 32]);
+        for name in ["right", "without_certificate"] {
+            let time = question.answered_by(&kept(name)).unwrap();
+            assert!(time.starts_with("20") && time.ends_with('Z'), "{time}");
+            for (other, what) in [
+                (Question::about(b"another", [1; 32]), "digest"),
+                (Question::about(b"checkpoint", [2; 32]), "nonce"),
+            ] {
+                assert_eq!(
+                    other.answered_by(&kept(name)),
+                    Err(StampError::Other(what)),
+                    "{name}"
+                );
+            }
+        }
+        assert_eq!(
+            question.answered_by(&kept("of_another")),
+            Err(StampError::Other("digest"))
+        );
+        let refused = question.answered_by(&kept("refused"));
+        assert!(
+            matches!(refused, Err(StampError::Refused(_))),
+            "{refused:?}"
+        );
+    }
+
+    #[test]
+    fn a_kept_answer_cut_short_or_with_one_bit_changed_is_read_without_harm() {
+        let right = kept("without_certificate");
+        for at in 0..right.len() {
+            check(&right[..at]);
+            for bit in 0..8 {
+                let mut changed = right.clone();
+                changed[at] ^= 1 << bit;
+                check(&changed);
+            }
+        }
+    }
 
     #[test]
     fn a_question_is_one_der_value_with_a_positive_number() {

@@ -14,7 +14,8 @@ use burgess_ledger::tree::leaf_hash;
 
 use super::file::{self, Writer, put_in_place, remove_if_there};
 use super::frontier::Frontier;
-use super::manifest::{self, Manifest, Sealed, is_day};
+use super::manifest::{Manifest, Sealed, is_day};
+use super::manifest_file;
 use super::{ArchiveError, Entry, Head};
 
 /// Entries asked for at a time: some bundles, some hundred kilobytes.
@@ -299,7 +300,7 @@ impl Folder {
             })?;
             self.change(first, |manifest| {
                 let taken = file::blank(&archive, indices)?;
-                (manifest.bytes, manifest.digest) = manifest::digest(&archive)?;
+                (manifest.bytes, manifest.digest) = manifest_file::digest(&archive)?;
                 manifest.erased = manifest.erased.saturating_add(taken);
                 manifest.outdated |= taken > 0 && manifest.bucket.is_some();
                 manifest.erasing = false;
@@ -365,7 +366,7 @@ fn finish_erasure(
     manifest: &Path,
     said: Manifest,
 ) -> Result<Manifest, ArchiveError> {
-    let (bytes, digest) = manifest::digest(archive)?;
+    let (bytes, digest) = manifest_file::digest(archive)?;
     let rewritten = (bytes, digest) != (said.bytes, said.digest);
     if rewritten && !is_sound_all_the_same(archive, &said) {
         return Err(ArchiveError::damaged(
@@ -437,7 +438,7 @@ impl Manifest {
     /// [`ArchiveError::Damaged`] where they are not.
     pub fn check(&self, folder: &Path) -> Result<(), ArchiveError> {
         let path = folder.join(&self.file);
-        let (bytes, digest): (u64, Digest) = manifest::digest(&path)?;
+        let (bytes, digest): (u64, Digest) = manifest_file::digest(&path)?;
         if (bytes, digest) == (self.bytes, self.digest) {
             return Ok(());
         }

@@ -1,24 +1,34 @@
 //! The small JSON file beside each archive file: what it holds, and its digest.
 //!
 //! It stays when the archive file has moved to a bucket, so that the folder still knows how far
-//! the archive goes.
+//! the archive goes. Whoever can write into the folder can write a manifest, so what it says is read
+//! strictly. Not here: files (`manifest_file`), and whether the archive is what it says.
 
-use std::io::Read as _;
-use std::path::Path;
-
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use burgess_core::digest::Digest;
 use burgess_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::file::{put_in_place, remove_if_there};
-use super::frontier::Frontier;
-use super::verify::walk;
-use super::{ArchiveError, FORMAT};
+/// What a file and its manifest say they are.
+pub const FORMAT: &str = "burgess.archive/1";
 
-/// Bytes of a manifest at most: a checkpoint with sixteen signatures takes 60 kB.
-const BYTES_MAX: u64 = 256 * 1024;
+/// A text is no manifest.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(super) enum ManifestError {
+    /// Not JSON, or without what a manifest says.
+    #[error("{0}")]
+    Json(String),
+    /// Something else.
+    #[error("it is `{0}`, not `{FORMAT}`")]
+    Format(String),
+    /// It speaks of a file that cannot be the one beside it.
+    #[error("its file is `{file}`, not `{wanted}` after its day and its entries")]
+    Name {
+        /// What it says.
+        file: String,
+        /// What it would have to say.
+        wanted: String,
+    },
+}
 
 /// What a manifest says.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -118,107 +128,134 @@ pub(super) fn is_day(text: &str) -> bool {
 }
 
 impl Manifest {
-    /// What there is to say about an archive file that lies there. `before` is the tree before its
-    /// first entry; what does not lead from there to the root of its checkpoint is refused.
-    pub(super) fn of(path: &Path, sealed: &Sealed, before: Frontier) -> Result<Self, ArchiveError> {
-        let (reader, mut tree) = (super::read(path)?, before);
-        walk(&reader, path, &mut tree)?;
-        let head = reader.head;
-        if (head.first, head.last) != (sealed.first, sealed.last) {
-            let what = format!(
-                "it holds {} to {} by its own account",
-                head.first, head.last
-            );
-            return Err(ArchiveError::damaged(path, what));
+    /// Reads what [`Manifest::text`] wrote.
+    pub(super) fn parse(text: &str) -> Result<Self, ManifestError> {
+        let manifest: Self =
+            serde_json::from_str(text).map_err(|cause| ManifestError::Json(cause.to_string()))?;
+        if manifest.format != FORMAT {
+            return Err(ManifestError::Format(manifest.format));
         }
-        if root_of(&head.checkpoint) != Some(STANDARD.encode(tree.root())) {
-            return Err(ArchiveError::Root(path.to_owned()));
+        let stem = manifest.sealed().stem();
+        let wanted = format!("{stem}.parquet");
+        // A path in it would lead out of the folder.
+        if manifest.file != wanted || Sealed::parse(&stem).is_none() {
+            let file = manifest.file;
+            return Err(ManifestError::Name { file, wanted });
         }
-        let (bytes, digest) = digest(path)?;
-        Ok(Self {
-            format: FORMAT.to_owned(),
-            file: format!("{}.parquet", sealed.stem()),
-            origin: head.origin,
-            day: sealed.day.clone(),
-            first: head.first,
-            last: head.last,
-            bytes,
-            digest,
-            checkpoint: head.checkpoint,
-            roots: tree.roots(),
-            erased: 0,
-            recorded: false,
-            pruned: false,
-            bucket: None,
-            copied: None,
-            outdated: false,
-            kept: None,
-            older_version: false,
-            erasing: false,
-        })
+        Ok(manifest.learn_what_was_copied())
     }
 
-    pub(super) fn load(path: &Path) -> Result<Self, ArchiveError> {
-        let file = std::fs::File::open(path).map_err(ArchiveError::io(path))?;
-        let mut text = String::new();
-        let read = file.take(BYTES_MAX).read_to_string(&mut text);
-        read.map_err(ArchiveError::io(path))?;
-        let mut manifest: Self =
-            serde_json::from_str(&text).map_err(|cause| ArchiveError::damaged(path, cause))?;
-        if manifest.format != FORMAT {
-            let what = format!("it is `{}`, not `{FORMAT}`", manifest.format);
-            return Err(ArchiveError::damaged(path, what));
+    /// As it stands in its file.
+    pub(super) fn text(&self) -> Result<String, ManifestError> {
+        let text = serde_json::to_string_pretty(self);
+        text.map_err(|cause| ManifestError::Json(cause.to_string()))
+    }
+
+    /// What names its file.
+    fn sealed(&self) -> Sealed {
+        Sealed {
+            day: self.day.clone(),
+            first: self.first,
+            last: self.last,
         }
-        manifest.learn_what_was_copied();
-        Ok(manifest)
     }
 
     /// For a copy that was noted without its digest: a file that no erasure has touched is what was
     /// sent; otherwise the copy may be older, and is looked at again.
-    fn learn_what_was_copied(&mut self) {
+    fn learn_what_was_copied(mut self) -> Self {
         if self.bucket.is_none() || self.copied.is_some() {
-            return;
+            return self;
         }
         if self.erased == 0 {
             self.copied = Some(self.digest);
         } else {
             self.outdated = true;
         }
-    }
-
-    /// Writes it, replacing an earlier one. Durable when it answers.
-    pub(super) fn store(&self, path: &Path) -> Result<(), ArchiveError> {
-        use std::io::Write as _;
-        let written = path.with_extension("json.tmp");
-        remove_if_there(&written)?;
-        let text = serde_json::to_string_pretty(self)
-            .map_err(|cause| ArchiveError::damaged(path, cause))?;
-        let mut file = std::fs::File::create_new(&written).map_err(ArchiveError::io(&written))?;
-        let put = writeln!(file, "{text}").and_then(|()| file.sync_all());
-        put.map_err(ArchiveError::io(&written))?;
-        put_in_place(&written, path)
+        self
     }
 }
 
-/// The third line of a checkpoint.
-fn root_of(checkpoint: &str) -> Option<String> {
-    checkpoint.lines().nth(2).map(str::to_owned)
+/// What must hold of a manifest of any bytes: it names a file of its own folder, and what is written
+/// of it again is read as the same.
+#[cfg(any(test, fuzzing))]
+pub fn check(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else {
+        return;
+    };
+    let Ok(read) = Manifest::parse(text) else {
+        return;
+    };
+    let stem = read.file.strip_suffix(".parquet");
+    assert_eq!(stem.and_then(Sealed::parse), Some(read.sealed()));
+    assert!(!read.file.contains(['/', '\\']));
+    let again = read.text().and_then(|text| Manifest::parse(&text));
+    assert_eq!(again, Ok(read));
 }
 
-/// Length and SHA-256 of a file.
-pub(super) fn digest(path: &Path) -> Result<(u64, Digest), ArchiveError> {
-    use sha2::Digest as _;
-    let mut file = std::fs::File::open(path).map_err(ArchiveError::io(path))?;
-    let mut hasher = sha2::Sha256::new();
-    let mut buffer = vec![0; 1 << 16];
-    let mut length = 0u64;
-    loop {
-        let read = file.read(&mut buffer).map_err(ArchiveError::io(path))?;
-        let Some(bytes) = buffer.get(..read).filter(|bytes| !bytes.is_empty()) else {
-            let digest = Digest::from_bytes(hasher.finalize().into());
-            return Ok((length, digest));
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CORPUS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fuzz/corpus/manifest");
+
+    fn kept() -> Vec<Vec<u8>> {
+        let files = std::fs::read_dir(CORPUS).unwrap();
+        files
+            .map(|file| std::fs::read(file.unwrap().path()).unwrap())
+            .collect()
+    }
+
+    #[test]
+    fn every_kept_input_of_the_reader_of_manifests_holds() {
+        let kept = kept();
+        assert!(kept.len() > 3, "fuzz/corpus/manifest is all but empty");
+        for bytes in kept {
+            check(&bytes);
+        }
+    }
+
+    #[test]
+    fn every_kept_manifest_cut_short_or_with_one_byte_changed_is_read_without_harm() {
+        for bytes in kept() {
+            for at in 0..bytes.len() {
+                check(&bytes[..at]);
+                let mut changed = bytes.clone();
+                changed[at] ^= 1;
+                check(&changed);
+            }
+        }
+    }
+
+    #[test]
+    fn a_manifest_that_speaks_of_another_file_is_refused() {
+        let text = std::fs::read_to_string(format!("{CORPUS}/right")).unwrap();
+        let right = Manifest::parse(&text).unwrap();
+        for file in [
+            "/etc/passwd.parquet",
+            "../other.parquet",
+            "2026-01-18_000000000000-000000000001.parquet",
+            "",
+        ] {
+            let other = Manifest {
+                file: file.to_owned(),
+                ..right.clone()
+            };
+            let refused = Manifest::parse(&other.text().unwrap());
+            assert!(
+                matches!(refused, Err(ManifestError::Name { .. })),
+                "{file}: {refused:?}"
+            );
+        }
+        let backwards = Manifest {
+            first: right.last + 1,
+            ..right.clone()
         };
-        hasher.update(bytes);
-        length = length.saturating_add(u64::try_from(read).unwrap_or(u64::MAX));
+        assert!(Manifest::parse(&backwards.text().unwrap()).is_err());
+        let other = Manifest {
+            format: "burgess.archive/2".to_owned(),
+            ..right
+        };
+        let refused = Manifest::parse(&other.text().unwrap());
+        assert!(matches!(refused, Err(ManifestError::Format(_))));
     }
 }

@@ -12,6 +12,7 @@ mod file;
 mod folder;
 mod frontier;
 mod manifest;
+mod manifest_file;
 mod verify;
 
 use std::path::{Path, PathBuf};
@@ -20,11 +21,8 @@ use burgess_ledger::Hash;
 
 pub use file::{Reader, blank, read};
 pub use folder::{Folder, Source};
-pub use manifest::{Manifest, Sealed};
+pub use manifest::{FORMAT, Manifest, Sealed};
 pub use verify::{Verified, verify, verify_all};
-
-/// What a file and its manifest say they are.
-pub const FORMAT: &str = "burgess.archive/1";
 
 /// One row: an entry of the ledger.
 #[derive(Clone, Debug, PartialEq, Eq)]

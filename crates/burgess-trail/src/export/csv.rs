@@ -3,10 +3,14 @@
 //! A spreadsheet runs what begins with `=`, `+`, `-` or `@`, and anybody can put such a value into
 //! an event; those get an apostrophe in front (OWASP, CSV injection). JSON lines are exact.
 
-use crate::search::Row;
+use burgess_core::audit::EVENT_SCHEMA_ID;
+use burgess_core::digest::Digest;
 
-/// The columns, in order.
-pub const HEADER: [&str; 26] = [
+use crate::row::Row;
+
+/// The columns, in order. Spreadsheets know them by their place: what is added comes last. `shard`
+/// and `origin` are the same, the log's origin.
+pub const HEADER: [&str; 32] = [
     "shard",
     "index",
     "leaf_hash",
@@ -33,6 +37,12 @@ pub const HEADER: [&str; 26] = [
     "policies",
     "previous_state",
     "next_state",
+    "origin",
+    "schema",
+    "source",
+    "source_seq",
+    "charter_digest",
+    "policy_digest",
 ];
 
 /// The header.
@@ -45,9 +55,10 @@ pub fn row(row: &Row) -> String {
     line(fields(row).into_iter())
 }
 
-fn fields(row: &Row) -> [String; 26] {
+fn fields(row: &Row) -> [String; 32] {
     let event = &row.event;
     let or_empty = |value: &Option<String>| value.clone().unwrap_or_default();
+    let hex = |digest: Option<Digest>| digest.map(|it| it.to_string()).unwrap_or_default();
     let (answer, policies) = event
         .decision
         .as_ref()
@@ -85,6 +96,12 @@ fn fields(row: &Row) -> [String; 26] {
         policies,
         or_empty(&event.previous_state),
         or_empty(&event.next_state),
+        row.shard.clone(),
+        EVENT_SCHEMA_ID.to_owned(),
+        event.source.clone(),
+        row.source_seq.to_string(),
+        hex(event.charter_digest),
+        hex(event.policy_digest),
     ]
 }
 

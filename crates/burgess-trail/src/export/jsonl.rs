@@ -1,9 +1,10 @@
 //! JSON lines: one object per event, exact, with the place where its proof begins.
 
 use crate::error::TrailError;
-use crate::search::Row;
+use crate::row::Row;
 
-/// One event, as an object with the keys `shard`, `index`, `leaf_hash`, `sequence` and `event`.
+/// One event, as an object with the keys `origin`, `shard`, `index`, `leaf_hash`, `sequence` and
+/// `event`; the event is as `/api/schemas/event.json` has it.
 ///
 /// # Errors
 /// [`TrailError::Damaged`] when it is no JSON, which no event is.

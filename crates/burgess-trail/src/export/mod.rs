@@ -9,7 +9,7 @@ pub mod ocsf;
 pub mod syslog;
 
 use crate::error::TrailError;
-use crate::search::Row;
+use crate::row::Row;
 use burgess_core::audit::Event;
 
 /// How an export is written.

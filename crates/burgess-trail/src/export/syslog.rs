@@ -16,7 +16,7 @@ use burgess_ledger::SignedCheckpoint;
 use serde_json::Value;
 
 use super::sentence;
-use crate::search::Row;
+use crate::row::Row;
 
 /// The enterprise number in the names of our elements: the one that RFC 5612 sets aside for
 /// documentation, because we have none of our own.

@@ -3,5 +3,6 @@
 
 mod broken;
 mod duckdb;
+mod kept;
 mod sealing;
 mod world;

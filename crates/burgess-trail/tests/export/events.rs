@@ -6,7 +6,7 @@ use burgess_core::digest::Digest;
 use burgess_core::id::{AppId, ApprovalId, EventId};
 use burgess_core::time::Timestamp;
 use burgess_trail::Row;
-use burgess_trail::export::ocsf::RECORDS;
+use burgess_trail::export::ocsf::{KINDS, REPORTED};
 
 pub const CLASSES: [Classification; 6] = [
     Classification::None,
@@ -17,20 +17,10 @@ pub const CLASSES: [Classification; 6] = [
     Classification::Phi,
 ];
 
-/// Whatever an event can be about: the records, the accounts, the trail, a dataset of an app.
+/// Whatever an event can be about: what the server writes of, what apps report, a dataset of one.
 pub fn kinds() -> Vec<&'static str> {
-    let others = [
-        "access_token",
-        "session",
-        "person",
-        "subject",
-        "credential",
-        "connector",
-        "gateway",
-        "trail",
-        "customer_record",
-    ];
-    RECORDS.into_iter().chain(others).collect()
+    let known = KINDS.iter().chain(&REPORTED).map(|(name, _)| *name);
+    known.chain(["customer_record"]).collect()
 }
 
 const STATES: [&str; 8] = [
@@ -83,6 +73,7 @@ pub fn row(index: u64, event: Event) -> Row {
         index,
         leaf_hash: Digest::of(&index.to_be_bytes()),
         sequence: index + 1,
+        source_seq: index + 2,
         event,
     }
 }

@@ -3,4 +3,5 @@
 mod events;
 mod ocsf;
 mod python;
+mod schema;
 mod syslog;

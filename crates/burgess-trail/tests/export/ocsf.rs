@@ -99,6 +99,38 @@ fn origin_index_and_leaf_hash_go_along_and_the_event_keeps_its_id() {
 }
 
 #[test]
+fn what_the_server_does_to_its_own_records_is_entity_management_and_reading_is_api_activity() {
+    let records = [
+        ("erasure", ActionType::Create, 1),
+        ("erasure", ActionType::Delete, 4),
+        ("ledger_entries", ActionType::Delete, 4),
+        ("ledger_recovery", ActionType::Update, 3),
+        ("ledger_shard", ActionType::Update, 3),
+        ("retention_policy", ActionType::Update, 3),
+        ("test_result", ActionType::Create, 1),
+    ];
+    let calls = [
+        ("event", ActionType::Read, 2),
+        ("receipt", ActionType::Read, 2),
+        ("heartbeat", ActionType::Execute, 99),
+        ("customer_record", ActionType::Update, 3),
+    ];
+    let records = records.map(|it| (3004, it));
+    let calls = calls.map(|it| (6003, it));
+    for (class, (kind, action, activity)) in records.into_iter().chain(calls) {
+        let it = of(&event(kind, action, Outcome::Success, CLASSES[0]));
+        assert_eq!((it.class.uid(), it.activity.0), (class, activity), "{kind}");
+    }
+}
+
+#[test]
+fn every_kind_has_one_place() {
+    let kinds = kinds();
+    let once: std::collections::BTreeSet<&str> = kinds.iter().copied().collect();
+    assert_eq!(once.len(), kinds.len());
+}
+
+#[test]
 fn the_mapping_is_the_one_that_is_written_down() {
     let mut text = "How an event of the trail appears in OCSF 1.8.0. Two tables: what was done to what decides class\nand activity; how it ended and how sensitive it is decides the rest.\n\n".to_owned();
     text.push_str("1. Class and activity\n\nresource             create                    read                      update                    delete                    execute                   export\n");

@@ -282,7 +282,7 @@ async fn a_row_is_written_in_every_format_with_the_place_of_its_proof() {
     let entries = trail();
     let (_dir, trail) = filled(&entries).await;
     let hit = trail.entry(SHARD, 40).await.unwrap().unwrap();
-    let row = hit.row(entries[40].event.clone());
+    let row = hit.row(77, entries[40].event.clone());
     for format in export::Format::ALL {
         assert_eq!(export::Format::parse(format.as_str()), Some(format));
         let text = format.row(&row).unwrap();
@@ -298,10 +298,63 @@ async fn a_row_is_written_in_every_format_with_the_place_of_its_proof() {
         serde_json::from_str(&export::Format::Jsonl.row(&row).unwrap()).unwrap();
     assert_eq!(line["event"]["event_id"], row.event.event_id.as_str());
     assert_eq!(line["index"], 40);
+    assert_eq!(
+        (&line["origin"], &line["shard"]),
+        (&SHARD.into(), &SHARD.into())
+    );
     let columns = export::csv::HEADER.len();
     for line in [export::csv::head(), export::csv::row(&row)] {
         assert_eq!(line.matches("\",\"").count(), columns - 1);
         assert!(line.ends_with("\r\n"));
     }
     assert_eq!(export::Format::parse("xml"), None);
+}
+
+/// The fields of a CSV line whose values hold no quotes.
+fn fields(line: &str) -> Vec<&str> {
+    let inner = line.trim_end().trim_matches('"');
+    inner.split("\",\"").collect()
+}
+
+#[tokio::test]
+async fn what_was_added_at_append_stands_in_json_lines_and_in_csv() {
+    let entries = trail();
+    let (_dir, trail) = filled(&entries).await;
+    let hit = trail.entry(SHARD, 40).await.unwrap().unwrap();
+    let sequence = hit.sequence;
+    let event = burgess_core::audit::Event {
+        charter_digest: Some(Digest::of(b"charter")),
+        policy_digest: Some(Digest::of(b"policies")),
+        decision: Some(burgess_core::audit::DecisionRecord {
+            answer: "allow".to_owned(),
+            policies: vec!["a-policy".to_owned()],
+        }),
+        previous_state: Some("submitted".to_owned()),
+        next_state: Some("approved".to_owned()),
+        ..entries[40].event.clone()
+    };
+    let row = hit.row(77, event);
+    let line: serde_json::Value =
+        serde_json::from_str(&export::Format::Jsonl.row(&row).unwrap()).unwrap();
+    let (head, written) = (export::csv::head(), export::csv::row(&row));
+    let csv: std::collections::BTreeMap<&str, &str> =
+        fields(&head).into_iter().zip(fields(&written)).collect();
+    let added = [
+        ("schema", "burgess.event/1".to_owned()),
+        ("source", row.event.source.clone()),
+        ("source_seq", "77".to_owned()),
+        ("sequence", sequence.to_string()),
+        ("charter_digest", Digest::of(b"charter").to_string()),
+        ("policy_digest", Digest::of(b"policies").to_string()),
+        ("previous_state", "submitted".to_owned()),
+        ("next_state", "approved".to_owned()),
+    ];
+    for (key, value) in &added {
+        let told = &line["event"][key];
+        let told = told.as_str().map_or(told.to_string(), str::to_owned);
+        assert_eq!((&told, csv[key]), (value, value.as_str()), "{key}");
+    }
+    assert_eq!(line["event"]["decision"]["answer"], "allow");
+    assert_eq!((csv["decision"], csv["policies"]), ("allow", "a-policy"));
+    assert_eq!((csv["origin"], csv["shard"]), (SHARD, SHARD));
 }

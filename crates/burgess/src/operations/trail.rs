@@ -170,7 +170,7 @@ pub async fn read_back(server: &Server, hits: Vec<Hit>, open: bool) -> Result<Ve
             .open_bytes(hit.index, &leaf, &side)
             .await
             .map_err(|e| Problem::internal(&e))?;
-        rows.push(hit.row(entry.event));
+        rows.push(hit.row(entry.source_seq, entry.event));
     }
     Ok(rows)
 }

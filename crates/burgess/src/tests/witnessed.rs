@@ -205,7 +205,7 @@ async fn proof(world: &World, name: &str) -> ProofState {
     let hit = hits.min_by_key(|hit| hit.index).unwrap();
     let event = event::about(&server.ambient, None, server.now().unwrap()).unwrap();
     let event = event.by_job("test").did(ActionType::Read, "trail", "all");
-    proof_state(server, &hit.row(event.done()))
+    proof_state(server, &hit.row(1, event.done()))
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

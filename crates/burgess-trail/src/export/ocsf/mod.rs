@@ -14,8 +14,8 @@ use serde_json::{Map, Value, json};
 
 use super::sentence;
 use crate::error::TrailError;
-use crate::search::Row;
-pub use mapping::{Activity, Class, Mapping, RECORDS, of};
+use crate::row::Row;
+pub use mapping::{Activity, Class, KINDS, Mapping, REPORTED, Sort, of, sort};
 
 /// The version of the schema.
 pub const VERSION: &str = "1.8.0";

@@ -150,12 +150,14 @@ impl Narrow {
 
 /// An event of the trail, as the API shows it.
 pub fn view(server: &Server, row: &Row) -> Value {
-    let mut event = serde_json::to_value(&row.event).unwrap_or(Value::Null);
-    if let Some(object) = event.as_object_mut() {
-        object.insert("sequence".to_owned(), json!(row.sequence));
+    let mut view = serde_json::to_value(row).unwrap_or(Value::Null);
+    if let Some(object) = view.as_object_mut() {
+        object.insert(
+            "proof".to_owned(),
+            trail::proof_state(server, row).as_str().into(),
+        );
     }
-    let proof = trail::proof_state(server, row).as_str();
-    json!({ "shard": row.shard, "index": row.index, "leaf_hash": row.leaf_hash, "proof": proof, "event": event })
+    view
 }
 
 async fn search(

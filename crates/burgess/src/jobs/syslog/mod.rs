@@ -292,6 +292,7 @@ impl<W: AsyncWrite + Unpin> Stream<'_, W> {
                     index,
                     leaf_hash: hash,
                     sequence: entry.sequence,
+                    source_seq: entry.source_seq,
                     event: entry.event,
                 };
                 Ok(syslog::event(&row, open))

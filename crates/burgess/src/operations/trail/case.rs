@@ -45,8 +45,12 @@ pub async fn of_search(
         ("reason", reason.clone().into()),
     ];
     let asked = export::begin(server, caller, asked, "case", more).await?;
-    let head = head(server, caller, &id, &reason, in_words(&asked)).await?;
     let open = may_open(server, caller);
+    let query = asked.query(open.then_some(&server.blinder));
+    let origins = server.trail.shards(&query).await;
+    let origins = origins.map_err(|e| Problem::internal(&e))?;
+    let origins = signed(server, &origins).await?;
+    let head = head(server, caller, &id, &reason, in_words(&asked), origins)?;
     let rows = export::pages(server, asked, open)
         .map_ok(|page| stream::iter(page.rows.into_iter().map(Ok)))
         .try_flatten();
@@ -84,7 +88,10 @@ pub async fn of_incident(
         ],
     )
     .await?;
-    let head = head(server, caller, &case, &reason, about).await?;
+    let mut origins: Vec<String> = hits.iter().map(|hit| hit.shard.clone()).collect();
+    origins.dedup();
+    let origins = signed(server, &origins).await?;
+    let head = head(server, caller, &case, &reason, about, origins)?;
     let rows = stream::iter(hits).then({
         let server = Arc::clone(server);
         move |hit| {
@@ -156,21 +163,28 @@ where
     once(head).chain(events).chain(once("\n]}\n".to_owned()))
 }
 
-/// Everything before the first event. The checkpoint covers all of them: it is signed now.
-async fn head(
+/// The checkpoints of the logs that the case has events of, and of no others: whoever checks the case
+/// needs a key for each of them, and a log without a word in it is none of theirs. They cover every
+/// event of the case, for they are signed now.
+async fn signed(server: &Server, origins: &[String]) -> Result<Value, Problem> {
+    let mut checkpoints = Vec::with_capacity(origins.len());
+    for origin in origins {
+        let signed = ledger_of(server, origin)?.publish().await;
+        let signed = signed.map_err(|e| Problem::internal(&e))?;
+        checkpoints.push(json!({ "origin": origin, "checkpoint": signed.note }));
+    }
+    Ok(Value::Array(checkpoints))
+}
+
+/// Everything before the first event.
+fn head(
     server: &Server,
     caller: &Caller,
     id: &str,
     reason: &str,
     query: Value,
+    origins: Value,
 ) -> Result<String, Problem> {
-    let mut origins = Vec::new();
-    for shard in server.shards.all() {
-        let signed = shard.ledger.publish().await;
-        let signed = signed.map_err(|e| Problem::internal(&e))?;
-        origins.push(json!({ "origin": shard.ledger.origin(), "checkpoint": signed.note }));
-    }
-    let origins = Value::Array(origins);
     let case = json!({
         "id": id,
         "reason": reason,
@@ -190,11 +204,12 @@ async fn event(server: &Server, mut row: Row, open: bool) -> Result<Value, Probl
         // What cannot be proved is not shown: half of it may still be readable.
         close(&mut row.event);
     }
-    let mut event = serde_json::to_value(&row.event).map_err(|e| Problem::internal(&e))?;
+    let mut event = serde_json::to_value(row.recorded()).map_err(|e| Problem::internal(&e))?;
     if let Some(members) = event.as_object_mut() {
         members.retain(|_, value| !value.is_null());
     }
     Ok(json!({
+        "origin": row.shard,
         "shard": row.shard,
         "index": row.index,
         "leaf_hash": row.leaf_hash,
