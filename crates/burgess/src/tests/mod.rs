@@ -13,6 +13,7 @@ mod intake;
 mod keeping;
 mod packs;
 mod pages;
+mod reading;
 mod replay;
 mod retries;
 mod routes;
