@@ -139,7 +139,7 @@ mod tests {
         assert!(said.contains("known are app, outcome, limit"), "{said}");
         // An empty field of a wrong name narrows as little as it says.
         assert!(refused("zzz=").starts_with("`zzz` is not a parameter"));
-        assert!(refused("application_id=x").contains("did you mean `app_id`?"));
+        assert!(refused("ap_id=x").contains("did you mean `app_id`?"));
     }
 
     #[test]

@@ -86,7 +86,7 @@ pub async fn file(
     let internal = |e: burgess_ledger::ReadError| Problem::internal(&e);
     match form {
         Form::Receipt => {
-            let receipt = receipt(server, caller, id).await?;
+            let receipt = super::receipt(server, caller, id).await?;
             serde_json::to_vec_pretty(&receipt).map_err(|e| Problem::internal(&e))
         }
         Form::TlogProof => {
