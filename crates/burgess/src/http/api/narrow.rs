@@ -47,14 +47,16 @@ pub const SEARCH: &[Parameter] = &[
     Parameter::text("reason", "why; a case needs it"),
 ];
 
-/// What an incident may be asked with.
-pub const NEAR: &[Parameter] = &[Parameter::number(
+const AROUND: Parameter = Parameter::number(
     "around",
     "how many minutes before and after the event are near, 1 to 10080",
-)];
+);
+
+/// What an incident may be asked with.
+pub const NEAR: &[Parameter] = &[AROUND];
 
 /// What a case of an incident may be asked with.
-pub const NEAR_CASE: &[Parameter] = &[NEAR[0], Parameter::text("reason", "why; a case needs it")];
+pub const NEAR_CASE: &[Parameter] = &[AROUND, Parameter::text("reason", "why; a case needs it")];
 
 /// What a search is narrowed by; also the query of the trail page.
 #[derive(Clone, Debug, Default)]
