@@ -253,12 +253,13 @@ fn stopped(event: Event, code: &str) -> Event {
     }
 }
 
-/// The ledger cannot be written: nothing governed happens, reading goes on.
+/// The ledger cannot be written: nothing governed happens, and nothing that has to be on record is
+/// shown. Other reading goes on.
 pub fn unwritable() -> Problem {
     Problem::new(
         StatusCode::SERVICE_UNAVAILABLE,
         "LEDGER_UNAVAILABLE",
-        "the ledger cannot be written, so nothing that it would have to prove is done: free disk space or repair the disk, then restart; reading goes on",
+        "the ledger cannot be written, so nothing that it would have to prove is done or shown: free disk space or repair the disk, then restart; reading without personal values goes on",
     )
 }
 

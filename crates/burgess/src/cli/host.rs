@@ -9,8 +9,8 @@ use burgess_core::id::Email;
 use burgess_core::roles::Role;
 use burgess_core::time::Span;
 use burgess_ledger::AppendError;
-use burgess_trail::archive::Manifest;
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::task::JoinSet;
@@ -74,13 +74,24 @@ pub enum Ask {
     },
 }
 
+/// What was done.
+#[derive(Debug)]
+pub struct Said {
+    /// For people.
+    pub text: String,
+    /// The same for programs.
+    pub data: Value,
+}
+
 #[derive(Serialize, Deserialize)]
 struct Reply {
     said: Option<String>,
+    #[serde(default)]
+    data: Value,
     failed: Option<String>,
 }
 
-async fn answer(server: &Server, ask: Ask) -> Result<String, String> {
+async fn answer(server: &Server, ask: Ask) -> Result<Said, String> {
     match ask {
         Ask::Invite {
             email,
@@ -101,10 +112,11 @@ async fn answer(server: &Server, ask: Ask) -> Result<String, String> {
             )
             .await
             .map_err(|p| p.detail)?;
-            Ok(format!(
-                "{role} {email} http://{}/sign-in/{secret}",
-                server.config.listen
-            ))
+            let link = format!("http://{}/sign-in/{secret}", server.config.listen);
+            Ok(Said {
+                text: format!("{role} {email} {link}"),
+                data: json!({ "role": role, "email": email, "link": link }),
+            })
         }
         Ask::Dismiss { email } => {
             let left = people::dismiss(server, &email).await;
@@ -115,14 +127,20 @@ async fn answer(server: &Server, ask: Ask) -> Result<String, String> {
             let next = retention::turn(server, &machine, &class)
                 .await
                 .map_err(|p| p.detail)?;
-            Ok(format!(
-                "the shard before is sealed; `{}` is open under the new key, publish it:\n{}",
-                next.name, next.vkey
-            ))
+            Ok(Said {
+                text: format!(
+                    "the shard before is sealed; `{}` is open under the new key, publish it:\n{}",
+                    next.name, next.vkey
+                ),
+                data: json!({ "shard": next.name, "vkey": next.vkey }),
+            })
         }
         Ask::Timestamp => crate::jobs::timestamp::stamp(server).await.map(|stamped| {
-            let lines = stamped.iter().map(ToString::to_string);
-            lines.collect::<Vec<_>>().join("\n")
+            let lines: Vec<String> = stamped.iter().map(ToString::to_string).collect();
+            Said {
+                text: lines.join("\n"),
+                data: json!({ "stamped": stamped }),
+            }
         }),
         Ask::Archive { until } => {
             let passed = archive::pass(server, until.as_deref())
@@ -138,14 +156,15 @@ async fn answer(server: &Server, ask: Ask) -> Result<String, String> {
             secrets::set(server, &connector, environment, secret.as_bytes())
                 .await
                 .map_err(|p| p.detail)?;
-            Ok(format!(
-                "stored the secret of `{connector}` for {environment}, sealed"
-            ))
+            Ok(Said {
+                text: format!("stored the secret of `{connector}` for {environment}, sealed"),
+                data: json!({ "connector": connector, "environment": environment }),
+            })
         }
     }
 }
 
-fn dismissed(email: &Email, left: &Dismissed) -> String {
+fn dismissed(email: &Email, left: &Dismissed) -> Said {
     let joined = |words: Vec<&str>| words.join(", ");
     let mut said = if left.roles.is_empty() {
         format!("{email} had left before: nothing was changed")
@@ -158,29 +177,38 @@ fn dismissed(email: &Email, left: &Dismissed) -> String {
         said.push_str("\nstill named as developer or owner of: ");
         said.push_str(&joined(apps));
     }
-    said
+    Said {
+        text: said,
+        data: json!({ "email": email, "roles_taken": left.roles, "apps": left.apps }),
+    }
 }
 
-fn archived(server: &Server, passed: &archive::Passed) -> String {
-    let line = |file: &Manifest| {
+fn archived(server: &Server, passed: &archive::Passed) -> Said {
+    let (mut lines, mut sealed) = (Vec::new(), Vec::new());
+    for file in &passed.sealed {
         let shard = server.shards.of_origin(&file.origin);
-        let path = server
-            .config
-            .archive_folder(&shard.map(|shard| shard.name).unwrap_or_default());
-        let path = path.join(&file.file);
+        let shard = shard.map(|shard| shard.name).unwrap_or_default();
+        let path = server.config.archive_folder(&shard).join(&file.file);
         let (first, last) = (file.first, file.last);
-        format!("entries {first} to {last} are in {}", path.display())
-    };
-    let sealed = passed.sealed.iter().map(line);
-    let copied = passed
-        .copied
-        .iter()
-        .map(|there| format!("a copy is at {there}"));
-    let lines: Vec<String> = sealed.chain(copied).collect();
-    if lines.is_empty() {
-        return "nothing waits: all of these days is archived".to_owned();
+        lines.push(format!(
+            "entries {first} to {last} are in {}",
+            path.display()
+        ));
+        sealed.push(json!({ "shard": shard, "first": first, "last": last, "file": path }));
     }
-    lines.join("\n")
+    lines.extend(
+        passed
+            .copied
+            .iter()
+            .map(|there| format!("a copy is at {there}")),
+    );
+    if lines.is_empty() {
+        lines.push("nothing waits: all of these days is archived".to_owned());
+    }
+    Said {
+        text: lines.join("\n"),
+        data: json!({ "sealed": sealed, "copied": passed.copied }),
+    }
 }
 
 /// The socket of a running server.
@@ -247,16 +275,19 @@ async fn serve_one(server: &Server, stream: UnixStream) -> std::io::Result<()> {
     let reply = match serde_json::from_str::<Ask>(&line) {
         Ok(ask) => match answer(server, ask).await {
             Ok(said) => Reply {
-                said: Some(said),
+                said: Some(said.text),
+                data: said.data,
                 failed: None,
             },
             Err(failed) => Reply {
                 said: None,
+                data: Value::Null,
                 failed: Some(failed),
             },
         },
         Err(error) => Reply {
             said: None,
+            data: Value::Null,
             failed: Some(format!("the question cannot be read: {error}")),
         },
     };
@@ -266,7 +297,7 @@ async fn serve_one(server: &Server, stream: UnixStream) -> std::io::Result<()> {
 }
 
 /// Asks the running server, or opens the folder for the moment when none runs.
-pub async fn ask(config: &Config, ask: Ask) -> Result<String, Failure> {
+pub async fn ask(config: &Config, ask: Ask) -> Result<Said, Failure> {
     if let Ok(mut stream) = UnixStream::connect(socket(config)).await {
         let line = serde_json::to_string(&ask)?;
         stream.write_all(line.as_bytes()).await?;
@@ -275,7 +306,10 @@ pub async fn ask(config: &Config, ask: Ask) -> Result<String, Failure> {
         BufReader::new(stream).read_line(&mut reply).await?;
         let reply: Reply = serde_json::from_str(&reply)?;
         return match (reply.said, reply.failed) {
-            (Some(said), _) => Ok(said),
+            (Some(text), _) => Ok(Said {
+                text,
+                data: reply.data,
+            }),
             (None, failed) => Err(Failure(
                 failed.unwrap_or_else(|| "the server gave no answer".to_owned()),
             )),

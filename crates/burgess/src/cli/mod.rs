@@ -2,6 +2,7 @@
 //!
 //! One file per group of verbs. Exit codes: 0 yes, 1 no, 2 the call or its input was wrong.
 
+pub mod audit;
 pub mod doctor;
 pub mod host;
 pub mod local;
@@ -11,6 +12,8 @@ pub mod run;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+pub use audit::AuditVerb;
 
 /// Governance for the apps that people who are not engineers build.
 #[derive(Debug, Parser)]
@@ -114,6 +117,9 @@ pub enum Verb {
         /// Where the server lives
         #[command(flatten)]
         place: Place,
+        /// How to print
+        #[command(flatten)]
+        printing: Printing,
     },
     /// Print a one-time sign-in link for somebody, on the machine itself
     Invite {
@@ -142,6 +148,9 @@ pub enum Verb {
         /// Where the server lives
         #[command(flatten)]
         place: Place,
+        /// How to print
+        #[command(flatten)]
+        printing: Printing,
     },
     /// Store a connector's secret for one environment, read from standard input
     Secret {
@@ -343,6 +352,9 @@ pub enum HoldVerb {
         /// The number of the case, without names
         #[arg(long)]
         reason: String,
+        /// How to print
+        #[command(flatten)]
+        printing: Printing,
     },
     /// Release one
     Release {
@@ -351,6 +363,9 @@ pub enum HoldVerb {
         /// Why
         #[arg(long)]
         reason: String,
+        /// How to print
+        #[command(flatten)]
+        printing: Printing,
     },
     /// All of them
     List {
@@ -377,6 +392,9 @@ pub enum LedgerVerb {
         /// Where the server lives
         #[command(flatten)]
         place: Place,
+        /// How to print
+        #[command(flatten)]
+        printing: Printing,
     },
     /// The written retention policy of each log
     RetentionPolicy {
@@ -452,116 +470,5 @@ pub enum PolicyVerb {
     Check {
         /// The folder
         dir: PathBuf,
-    },
-}
-
-/// What a search of the trail is narrowed by.
-#[derive(Debug, Args)]
-pub struct Narrow {
-    /// Words, or nothing for the newest
-    pub text: Option<String>,
-    /// The app's id
-    #[arg(long)]
-    pub app: Option<String>,
-    /// Who acted
-    #[arg(long)]
-    pub actor: Option<String>,
-    /// The resource's id
-    #[arg(long)]
-    pub resource: Option<String>,
-    /// Its kind, as `approval` or a dataset's name
-    #[arg(long)]
-    pub resource_type: Option<String>,
-    /// create, read, update, delete, execute or export
-    #[arg(long)]
-    pub action: Option<String>,
-    /// success, failure or blocked
-    #[arg(long)]
-    pub outcome: Option<String>,
-    /// Why not, as a stable code
-    #[arg(long)]
-    pub error_code: Option<String>,
-    /// public, internal, sensitive, pii or phi
-    #[arg(long)]
-    pub class: Option<String>,
-    /// The approval's id
-    #[arg(long)]
-    pub approval: Option<String>,
-    /// sandbox, staging, production or control
-    #[arg(long)]
-    pub environment: Option<String>,
-    /// From this time on: a date, or a time in UTC
-    #[arg(long)]
-    pub from: Option<String>,
-    /// Before this time
-    #[arg(long)]
-    pub to: Option<String>,
-}
-
-/// What can be asked of the trail.
-#[derive(Debug, Subcommand)]
-pub enum AuditVerb {
-    /// Search events on a server
-    Search {
-        /// What to look for
-        #[command(flatten)]
-        narrow: Narrow,
-        /// Go on where an earlier answer ended: its `next`
-        #[arg(long)]
-        after: Option<String>,
-        /// Events at most, 1 to 500 [default: 50]
-        #[arg(long)]
-        limit: Option<u32>,
-        /// How to print
-        #[command(flatten)]
-        printing: Printing,
-    },
-    /// Download an event's receipt, which verifies offline
-    Proof {
-        /// The event's id
-        event: String,
-        /// Where to write it [default: EVENT.receipt.json]
-        #[arg(long)]
-        out: Option<PathBuf>,
-    },
-    /// Download the events that match, or a case file of them
-    Export {
-        /// csv, jsonl, or case: events, receipts and checkpoint in one file that verifies offline
-        #[arg(long, default_value = "jsonl")]
-        r#as: String,
-        /// What to look for
-        #[command(flatten)]
-        narrow: Narrow,
-        /// Why; a case needs it
-        #[arg(long)]
-        reason: Option<String>,
-        /// For a case: one event and what happened around it
-        #[arg(long)]
-        event: Option<String>,
-        /// Where to write it [default: standard output]
-        #[arg(long)]
-        out: Option<PathBuf>,
-    },
-    /// Seal what waits as Parquet files and send their copies, on the machine itself; the server
-    /// does it by itself after midnight UTC
-    Archive {
-        /// Only where something of this day or of one before waits, as 2026-01-18 in UTC; a file
-        /// ends with the newest checkpoint all the same [default: yesterday]
-        #[arg(long, value_name = "DATE")]
-        until: Option<String>,
-        /// Where the server lives
-        #[command(flatten)]
-        place: Place,
-    },
-    /// Verify a ledger folder, as burgess-verify does
-    Verify {
-        /// The ledger shard's folder
-        dir: PathBuf,
-        /// A verifier key, or a file outside the folder that holds them (repeatable)
-        #[arg(long, value_name = "VKEY")]
-        key: Vec<String>,
-        /// The witnesses that you trust (C2SP tlog-policy); without their quorum the answer is no
-        #[arg(long, value_name = "FILE")]
-        policy: Option<PathBuf>,
     },
 }

@@ -9,6 +9,7 @@ mod keeping;
 mod session;
 mod show;
 mod trail;
+mod verify;
 
 use std::path::Path;
 
@@ -16,7 +17,7 @@ use base64::Engine as _;
 use serde_json::{Value, json};
 
 use super::run::{Failure, Outcome, say, wait};
-use super::{AuditVerb, Format, Verb};
+use super::{Format, Verb};
 use client::{Answer, Client, id};
 
 /// Largest charter or README that is sent: what the server reads of a charter.
@@ -83,9 +84,6 @@ pub fn run(verb: Verb) -> Outcome {
         } => keeping::erase(&subject, &reason, preview, printing.format),
         Verb::Hold(verb) => keeping::hold(verb),
         Verb::Ledger(verb) => keeping::ledger(verb),
-        Verb::Audit(AuditVerb::Verify { dir, key, policy }) => {
-            trail::verify(&dir, &key, policy.as_deref())
-        }
         Verb::Audit(verb) => trail::run(verb),
         _ => Err(Failure("this verb needs no server".to_owned())),
     }
@@ -185,7 +183,7 @@ fn post(path: String, body: Value, format: Format, text: impl Fn(&Value) -> Stri
 }
 
 /// Whether to print JSON; other formats are not for these verbs.
-fn wants_json(format: Format) -> Result<bool, Failure> {
+pub(super) fn wants_json(format: Format) -> Result<bool, Failure> {
     match format {
         Format::Text => Ok(false),
         Format::Json => Ok(true),

@@ -11,7 +11,7 @@ use burgess_core::roles::Role;
 use burgess_core::time::Span;
 use clap::CommandFactory as _;
 
-use super::{AuditVerb, Cli, LedgerVerb, Place, Verb, doctor, host, local, remote};
+use super::{AuditVerb, Cli, LedgerVerb, Place, Printing, Verb, doctor, host, local, remote};
 use crate::config::{Config, Flags};
 use crate::kms::envelope::Key;
 use crate::kms::kek::{self, KekError};
@@ -77,7 +77,7 @@ fn dispatch(verb: Verb) -> Outcome {
             name,
             key_file,
         })),
-        Verb::Timestamp { place } => wait(timestamp(place)),
+        Verb::Timestamp { place, printing } => wait(machine(place, host::Ask::Timestamp, printing)),
         Verb::Invite {
             email,
             role,
@@ -86,7 +86,14 @@ fn dispatch(verb: Verb) -> Outcome {
             unit,
             place,
         } => wait(invite(email, role, name, manager, unit, place)),
-        Verb::Dismiss { email, place } => wait(dismiss(email, place)),
+        Verb::Dismiss {
+            email,
+            place,
+            printing,
+        } => {
+            let email = Email::parse(&email)?;
+            wait(machine(place, host::Ask::Dismiss { email }, printing))
+        }
         Verb::Secret {
             connector,
             environment,
@@ -116,8 +123,16 @@ fn dispatch(verb: Verb) -> Outcome {
         Verb::Recover { place } => wait(host::recover(place)),
         Verb::Doctor { place, printing } => wait(doctor::run(place, printing.format)),
         Verb::Advisories(verb) => host::advisories(verb),
-        Verb::Audit(AuditVerb::Archive { until, place }) => wait(archive(until, place)),
-        Verb::Ledger(LedgerVerb::Rotate { class, place }) => wait(rotate(class, place)),
+        Verb::Audit(AuditVerb::Archive {
+            until,
+            place,
+            printing,
+        }) => wait(machine(place, host::Ask::Archive { until }, printing)),
+        Verb::Ledger(LedgerVerb::Rotate {
+            class,
+            place,
+            printing,
+        }) => wait(machine(place, host::Ask::Rotate { class }, printing)),
         Verb::Ledger(LedgerVerb::RetentionPolicy { format, place }) => {
             host::retention_policy(&place, &format)
         }
@@ -133,15 +148,15 @@ fn dispatch(verb: Verb) -> Outcome {
     }
 }
 
-async fn archive(until: Option<String>, place: Place) -> Outcome {
-    let said = host::ask(&config(&place)?, host::Ask::Archive { until }).await?;
-    say(&format!("{said}\n"));
-    Ok(true)
-}
-
-async fn rotate(class: String, place: Place) -> Outcome {
-    let said = host::ask(&config(&place)?, host::Ask::Rotate { class }).await?;
-    say(&format!("{said}\n"));
+/// Asks the machine's own server, or opens its folder for the moment.
+async fn machine(place: Place, ask: host::Ask, printing: Printing) -> Outcome {
+    let as_json = remote::wants_json(printing.format)?;
+    let said = host::ask(&config(&place)?, ask).await?;
+    if as_json {
+        say(&format!("{}\n", serde_json::to_string_pretty(&said.data)?));
+    } else {
+        say(&format!("{}\n", said.text));
+    }
     Ok(true)
 }
 
@@ -210,15 +225,6 @@ async fn up(place: Place) -> Outcome {
     Ok(true)
 }
 
-async fn timestamp(place: Place) -> Outcome {
-    let config = config(&place)?;
-    say(&format!(
-        "{}\n",
-        host::ask(&config, host::Ask::Timestamp).await?
-    ));
-    Ok(true)
-}
-
 async fn invite(
     email: String,
     role: String,
@@ -243,17 +249,7 @@ async fn invite(
         unit: unit.unwrap_or_default(),
         email,
     };
-    say(&format!("{}\n", host::ask(&config, ask).await?));
-    Ok(true)
-}
-
-async fn dismiss(email: String, place: Place) -> Outcome {
-    let config = config(&place)?;
-    let email = Email::parse(&email)?;
-    say(&format!(
-        "{}\n",
-        host::ask(&config, host::Ask::Dismiss { email }).await?
-    ));
+    say(&format!("{}\n", host::ask(&config, ask).await?.text));
     Ok(true)
 }
 
@@ -279,6 +275,7 @@ async fn secret(connector: String, environment: String, place: Place) -> Outcome
             }
         )
         .await?
+        .text
     ));
     Ok(true)
 }

@@ -1,19 +1,17 @@
 //! The ledger over HTTP (C2SP tlog-tiles): checkpoint and hash tiles are public and
-//! cacheable; entries need the auditor's right to read them.
+//! cacheable; entries need the auditor's right to read them, and taking them is on record.
 
 use axum::Router;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use burgess_core::policy::action::ReadEntries;
-use burgess_core::policy::facts::{NoContext, Organisation};
 use burgess_ledger::Shard;
 
 use super::problem::Problem;
 use super::{App, Peer};
 use crate::identity::session;
-use crate::operations::permit;
+use crate::operations::trail;
 
 /// `/ledger/SHARD/…`, for every shard.
 pub fn router() -> Router<App> {
@@ -87,14 +85,7 @@ async fn tile(
                 "entries need a session with the right to read them",
             )
         })?;
-        let now = server.now()?;
-        permit::<ReadEntries>(
-            &server,
-            &caller.principal(),
-            &Organisation { revision: 0 },
-            &NoContext,
-            now,
-        )?;
+        trail::take_entries(&server, &caller, &shard.name).await?;
     }
     let (ledger, name) = (shard.ledger, format!("tile/{path}"));
     let bytes = tokio::task::spawn_blocking(move || ledger.tile(&name))

@@ -11,6 +11,7 @@ pub mod oauth;
 pub mod openapi;
 pub mod problem;
 pub mod public;
+pub mod query;
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;

@@ -2,6 +2,10 @@
 
 use serde_json::{Map, Value, json};
 
+use super::api::events::PROOF;
+use super::api::narrow::{NEAR, NEAR_CASE, SEARCH};
+use super::query::Parameter;
+
 /// One operation: method, path, what it does, whether it needs a session, and its body's fields.
 pub struct Operation {
     /// get or post.
@@ -14,6 +18,8 @@ pub struct Operation {
     pub auth: &'static str,
     /// Required fields of the JSON body, each with its JSON type.
     pub body: &'static [(&'static str, &'static str)],
+    /// What its query may say.
+    pub query: &'static [Parameter],
 }
 
 const fn get(path: &'static str, summary: &'static str) -> Operation {
@@ -23,6 +29,7 @@ const fn get(path: &'static str, summary: &'static str) -> Operation {
         summary,
         auth: "session",
         body: &[],
+        query: &[],
     }
 }
 
@@ -33,6 +40,7 @@ const fn open(path: &'static str, summary: &'static str) -> Operation {
         summary,
         auth: "",
         body: &[],
+        query: &[],
     }
 }
 
@@ -47,6 +55,19 @@ const fn post(
         summary,
         auth: "session",
         body,
+        query: &[],
+    }
+}
+
+/// As [`get`], with what its query may say.
+const fn search(
+    path: &'static str,
+    summary: &'static str,
+    query: &'static [Parameter],
+) -> Operation {
+    Operation {
+        query,
+        ..get(path, summary)
     }
 }
 
@@ -70,6 +91,7 @@ pub const OPERATIONS: &[Operation] = &[
         summary: "an access token for a client credential",
         auth: "client",
         body: &[],
+        query: &[],
     },
     Operation {
         method: "post",
@@ -77,6 +99,7 @@ pub const OPERATIONS: &[Operation] = &[
         summary: "a session for a one-time link",
         auth: "",
         body: &[("link", "string")],
+        query: &[],
     },
     get("/api/v1/me", "who is signed in"),
     post(
@@ -205,15 +228,26 @@ pub const OPERATIONS: &[Operation] = &[
             ("owner", "string"),
         ],
     ),
-    get(
+    search(
         "/api/v1/events",
         "search the trail, or export what is found",
+        SEARCH,
     ),
-    get(
+    search(
         "/api/v1/events/tail",
         "follow the trail (server-sent events)",
+        SEARCH,
     ),
-    get("/api/v1/events/{id}/case", "a case export of an incident"),
+    search(
+        "/api/v1/events/{id}/incident",
+        "one event with its app, approval, data, credential and neighbours",
+        NEAR,
+    ),
+    search(
+        "/api/v1/events/{id}/case",
+        "a case export of an incident",
+        NEAR_CASE,
+    ),
     get(
         "/api/v1/trail/completeness",
         "whether the trail of each app is complete",
@@ -224,11 +258,13 @@ pub const OPERATIONS: &[Operation] = &[
         summary: "hand in one event or an array",
         auth: "access",
         body: &[],
+        query: &[],
     },
     get("/api/v1/events/{id}", "one event"),
-    get(
+    search(
         "/api/v1/events/{id}/receipt",
-        "a receipt that verifies offline",
+        "a receipt that verifies offline, or a tlog-proof and the entry's bytes",
+        PROOF,
     ),
     Operation {
         method: "post",
@@ -236,6 +272,7 @@ pub const OPERATIONS: &[Operation] = &[
         summary: "the app is alive",
         auth: "access",
         body: &[],
+        query: &[],
     },
     open(
         "/ledger/{shard}/checkpoint",
@@ -250,7 +287,10 @@ pub const OPERATIONS: &[Operation] = &[
         "/ledger/{shard}/witnessed",
         "the newest checkpoint that a quorum of witnesses cosigned",
     ),
-    open("/ledger/{shard}/tile/{path}", "a tile (C2SP tlog-tiles)"),
+    open(
+        "/ledger/{shard}/tile/{path}",
+        "a tile (C2SP tlog-tiles); bundles of entries need a session with the right to read them",
+    ),
 ];
 
 /// The document.
@@ -281,12 +321,13 @@ pub fn document() -> Value {
 }
 
 fn one(operation: &Operation) -> Value {
-    let parameters: Vec<Value> = operation
+    let in_path = operation
         .path
         .split('/')
         .filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'))
-        .map(|name| json!({ "name": name, "in": "path", "required": true, "schema": { "type": "string" } }))
-        .collect();
+        .map(|name| json!({ "name": name, "in": "path", "required": true, "schema": { "type": "string" } }));
+    let in_query = operation.query.iter().map(in_query);
+    let parameters: Vec<Value> = in_path.chain(in_query).collect();
     let mut it = json!({
         "summary": operation.summary,
         "operationId": operation_id(operation),
@@ -318,6 +359,18 @@ fn one(operation: &Operation) -> Value {
         }
     }
     it
+}
+
+/// Other names are told in words: as parameters of their own they would seem to narrow twice.
+fn in_query(parameter: &Parameter) -> Value {
+    let about = if parameter.aliases.is_empty() {
+        parameter.about.to_owned()
+    } else {
+        let names = parameter.aliases.join("` or `");
+        format!("{}; also as `{names}`", parameter.about)
+    };
+    json!({ "name": parameter.name, "in": "query", "required": false, "description": about,
+        "schema": { "type": parameter.kind } })
 }
 
 fn operation_id(operation: &Operation) -> String {

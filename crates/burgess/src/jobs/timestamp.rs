@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use burgess_ledger::SignedCheckpoint;
+use serde::Serialize;
 
 use crate::outward::Outward;
 use crate::server::Server;
@@ -27,6 +28,7 @@ const QUERY: &str = "application/timestamp-query";
 const REPLY: &str = "application/timestamp-reply";
 
 /// What was stamped.
+#[derive(Serialize)]
 pub struct Stamped {
     shard: String,
     size: u64,

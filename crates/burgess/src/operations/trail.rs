@@ -1,7 +1,8 @@
 //! The trail: searching, opening, exporting, and receipts that verify offline.
 //!
 //! The index says where, the ledger says what: every event that is shown is read back from there,
-//! its leaf hash compared, and its personal values closed for who may not see them. Reading the
+//! its leaf hash compared, and its personal values closed for who may not see them. The index is
+//! brought up to the ledger before it is asked, so that what was acknowledged is found. Reading the
 //! trail is itself an event (`reads`).
 
 mod asked;
@@ -9,6 +10,7 @@ pub mod case;
 pub mod complete;
 pub mod export;
 pub mod incident;
+pub mod proof;
 mod reads;
 pub mod tail;
 
@@ -16,14 +18,17 @@ use burgess_core::policy::action::{ReadEntries, ReadTrail};
 use burgess_core::policy::facts::{NoContext, Organisation};
 use burgess_ledger::{Ledger, ReadError, SignedCheckpoint};
 use burgess_trail::{Cursor, Hit, Row};
-use serde_json::{Value, json};
 
 pub use asked::Asked;
+pub use proof::{receipt, verify_line};
 pub use reads::Reads;
 
 use super::{Caller, may, permit};
 use crate::http::problem::Problem;
+use crate::jobs::project::project;
 use crate::server::Server;
+use proof::receipt_of;
+use reads::Shows;
 
 /// What rights on the trail are asked on.
 pub const WHOLE: Organisation = Organisation { revision: 0 };
@@ -81,19 +86,27 @@ pub fn proof_state(server: &Server, row: &Row) -> ProofState {
 /// Searches. Whoever may not read entries sees personal values closed, finds nothing by them,
 /// and may not ask about them.
 pub async fn search(server: &Server, caller: &Caller, asked: &Asked) -> Result<Page, Problem> {
-    let page = look(server, caller, asked).await?;
-    reads::searched(server, caller, asked, page.rows.len()).await;
+    let open = may_search(server, caller, asked)?;
+    project(server).await?;
+    let page = page(server, asked, open).await?;
+    reads::searched(server, caller, asked, page.rows.len(), Shows::of(open)).await?;
     Ok(page)
 }
 
 /// As [`search`], for what goes on by itself: the reading was recorded when it began.
 pub async fn look(server: &Server, caller: &Caller, asked: &Asked) -> Result<Page, Problem> {
+    let open = may_search(server, caller, asked)?;
+    page(server, asked, open).await
+}
+
+/// Asks for the right to search; answers whether personal values are open.
+fn may_search(server: &Server, caller: &Caller, asked: &Asked) -> Result<bool, Problem> {
     let now = server.now()?;
     permit::<ReadTrail>(server, &caller.principal(), &WHOLE, &NoContext, now)?;
     if asked.is_personal() {
         permit::<ReadEntries>(server, &caller.principal(), &WHOLE, &NoContext, now)?;
     }
-    page(server, asked, may_open(server, caller)).await
+    Ok(may_open(server, caller))
 }
 
 /// Events of one app, for whoever may see that app (which the caller has asked); personal
@@ -104,7 +117,19 @@ pub async fn of_app(server: &Server, caller: &Caller, asked: &Asked) -> Result<P
             "which app? an app's events are asked for by its id",
         ));
     }
-    page(server, asked, may_open(server, caller)).await
+    let open = may_open(server, caller);
+    project(server).await?;
+    let page = page(server, asked, open).await?;
+    reads::searched(server, caller, asked, page.rows.len(), Shows::of(open)).await?;
+    Ok(page)
+}
+
+/// Asks for the right to entry bundles of a shard, and puts their reading on record before the
+/// first byte leaves.
+pub async fn take_entries(server: &Server, caller: &Caller, shard: &str) -> Result<(), Problem> {
+    let now = server.now()?;
+    permit::<ReadEntries>(server, &caller.principal(), &WHOLE, &NoContext, now)?;
+    reads::took_entries(server, caller, shard).await
 }
 
 async fn page(server: &Server, asked: &Asked, open: bool) -> Result<Page, Problem> {
@@ -179,8 +204,10 @@ pub async fn read_back(server: &Server, hits: Vec<Hit>, open: bool) -> Result<Ve
 pub async fn one(server: &Server, caller: &Caller, id: &str) -> Result<Row, Problem> {
     let now = server.now()?;
     permit::<ReadTrail>(server, &caller.principal(), &WHOLE, &NoContext, now)?;
-    let row = by_id(server, id, may_open(server, caller)).await?;
-    reads::opened(server, caller, &row, "event").await;
+    let open = may_open(server, caller);
+    project(server).await?;
+    let row = by_id(server, id, open).await?;
+    reads::opened(server, caller, &row, "event", Shows::of(open)).await?;
     Ok(row)
 }
 
@@ -195,54 +222,4 @@ async fn by_id(server: &Server, id: &str, open: bool) -> Result<Row, Problem> {
     rows.into_iter()
         .next()
         .ok_or_else(|| Problem::not_found("event", id))
-}
-
-/// The receipt of an event: its leaf, its proof, and the personal values that its reader may see.
-pub async fn receipt(server: &Server, caller: &Caller, id: &str) -> Result<Value, Problem> {
-    let now = server.now()?;
-    permit::<ReadTrail>(server, &caller.principal(), &WHOLE, &NoContext, now)?;
-    let open = may_open(server, caller);
-    let row = by_id(server, id, open).await?;
-    let ledger = ledger_of(server, &row.shard)?;
-    ledger.publish().await.map_err(|e| Problem::internal(&e))?;
-    let receipt = receipt_of(server, &ledger, row.index, open).await?;
-    reads::opened(server, caller, &row, "receipt").await;
-    Ok(receipt)
-}
-
-/// The receipt of an entry that is under the checkpoint.
-async fn receipt_of(
-    server: &Server,
-    ledger: &Ledger,
-    index: u64,
-    open: bool,
-) -> Result<Value, Problem> {
-    let leaf = ledger.entry(index).map_err(|e| Problem::internal(&e))?;
-    let proof = ledger
-        .tlog_proof(index)
-        .map_err(|e| Problem::internal(&e))?;
-    let entry = server
-        .journal
-        .open_in(ledger, index)
-        .await
-        .map_err(|e| Problem::internal(&e))?;
-    use base64::Engine as _;
-    let leaf = base64::engine::general_purpose::STANDARD.encode(&leaf);
-    let mut receipt = json!({ "schema": "burgess.receipt/1", "leaf": leaf, "proof": proof });
-    // Of what is closed for good there is nothing to say, and the leaf is proved all the same.
-    if let Some(opening) = &entry.opening {
-        let partial = opening
-            .partial(|_| open)
-            .map_err(|e| Problem::internal(&e))?;
-        let opened = serde_json::to_value(partial).map_err(|e| Problem::internal(&e))?;
-        if let Some(members) = receipt.as_object_mut() {
-            members.insert("opened".to_owned(), opened);
-        }
-    }
-    Ok(receipt)
-}
-
-/// The line that verifies a receipt offline.
-pub fn verify_line(vkey: &str, id: &str) -> String {
-    format!("burgess-verify proof {id}.receipt.json --key '{vkey}'")
 }

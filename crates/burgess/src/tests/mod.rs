@@ -16,6 +16,7 @@ mod kinds;
 mod packs;
 mod pages;
 mod published;
+mod reading;
 mod replay;
 mod retries;
 mod routes;

@@ -87,6 +87,7 @@ struct AppPage {
     credentials: Vec<CredentialRow>,
     may_connect: bool,
     events: Vec<EventRow>,
+    no_events: String,
     may_trail: bool,
     charter: String,
     version: String,
@@ -130,13 +131,13 @@ async fn one(
         &NoContext,
         now,
     );
-    let events = match trail::of_app(&server, &caller, &query).await {
-        Ok(page) => page
-            .rows
-            .iter()
-            .map(|row| event_row(&server, row))
-            .collect(),
-        Err(_) => Vec::new(),
+    let (events, no_events) = match trail::of_app(&server, &caller, &query).await {
+        Ok(page) => {
+            let rows = page.rows.iter().map(|row| event_row(&server, row));
+            (rows.collect(), String::new())
+        }
+        // The app itself may be seen all the same, and why its events may not.
+        Err(problem) => (Vec::new(), format!("{} ({})", problem.detail, problem.code)),
     };
     let principal = caller.principal();
     let may_attach = may::<AttachArtifact>(&server, &principal, &facts, &NoContext, now);
@@ -216,6 +217,7 @@ async fn one(
             now,
         ),
         events,
+        no_events,
         may_trail,
         charter: newest.map(|r| r.charter.to_toml()).unwrap_or_default(),
         version: app.version.clone(),

@@ -60,7 +60,9 @@ const fn does(role: Role) -> &'static str {
         Role::Sponsor => "answers for the app's value, approves access to production",
         Role::PlatformSecurity => "sets guardrails and policy, reviews what is not low risk",
         Role::Operations => "promotes to production, rolls back, keeps it running",
-        Role::Auditor => "reads everything, writes nothing but findings",
+        Role::Auditor => {
+            "reads everything, alone also entries and personal values; writes findings, legal holds and erasures"
+        }
         Role::Administrator => "configures; never approves, never reads payloads",
     }
 }

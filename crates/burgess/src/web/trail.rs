@@ -6,7 +6,7 @@ mod incident;
 
 use askama::Template;
 use axum::Router;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
 use axum::routing::get;
@@ -21,7 +21,8 @@ use serde::Serialize;
 use super::frame::Frame;
 use super::page;
 use super::view;
-use crate::http::api::events::{self, Narrow};
+use crate::http::api::events::{self, ProofForm};
+use crate::http::api::narrow::Narrow;
 use crate::http::problem::Problem;
 use crate::http::{App, Signed};
 use crate::operations::trail::{Asked, ProofState, WHOLE, complete, proof_state, tail};
@@ -312,7 +313,7 @@ pub(super) fn may_export(server: &Server, caller: &Caller) -> bool {
 async fn search(
     State(server): State<App>,
     Signed(caller): Signed,
-    Query(narrow): Query<Narrow>,
+    narrow: Narrow,
 ) -> Result<Response, Problem> {
     crate::jobs::project::project(&server).await?;
     let open = trail::may_open(&server, &caller);
@@ -326,7 +327,7 @@ async fn search(
     let closed = if open {
         ""
     } else {
-        " Personal values are closed for your role."
+        " Personal values are closed for your role; audit and compliance open them."
     };
     let pairs = pairs(&narrow);
     let query = query_string(&pairs);
@@ -371,7 +372,7 @@ async fn search(
 async fn csv(
     State(server): State<App>,
     Signed(caller): Signed,
-    Query(narrow): Query<Narrow>,
+    narrow: Narrow,
 ) -> Result<Response, Problem> {
     events::export(&server, &caller, &narrow, "csv").await
 }
@@ -379,7 +380,7 @@ async fn csv(
 async fn jsonl(
     State(server): State<App>,
     Signed(caller): Signed,
-    Query(narrow): Query<Narrow>,
+    narrow: Narrow,
 ) -> Result<Response, Problem> {
     events::export(&server, &caller, &narrow, "jsonl").await
 }
@@ -387,7 +388,7 @@ async fn jsonl(
 async fn case(
     State(server): State<App>,
     Signed(caller): Signed,
-    Query(narrow): Query<Narrow>,
+    narrow: Narrow,
 ) -> Result<Response, Problem> {
     events::export(&server, &caller, &narrow, "case").await
 }
@@ -396,8 +397,9 @@ async fn receipt(
     State(server): State<App>,
     Signed(caller): Signed,
     Path(id): Path<String>,
+    ProofForm(form): ProofForm,
 ) -> Result<Response, Problem> {
-    events::receipt_file(&server, &caller, &id).await
+    events::proof_file(&server, &caller, &id, form).await
 }
 
 /// Each new event that the page's search would find, as the cells of its row.
@@ -405,7 +407,7 @@ async fn follow(
     State(server): State<App>,
     Signed(caller): Signed,
     headers: HeaderMap,
-    Query(narrow): Query<Narrow>,
+    narrow: Narrow,
 ) -> Result<Response, Problem> {
     let asked = events::behind(&narrow, &headers)?;
     let seen = tail::follow(&server, caller, asked).await?;

@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::calling::{code, example, parsed, said};
 
 /// A running demo; it ends with the test.
-struct Demo {
+pub struct Demo {
     child: Child,
     folder: tempfile::TempDir,
     links: Vec<(String, String)>,
@@ -26,7 +26,7 @@ impl Drop for Demo {
 }
 
 impl Demo {
-    fn start() -> Self {
+    pub fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut child = Command::new(env!("CARGO_BIN_EXE_burgess"))
             .args([
@@ -76,8 +76,18 @@ impl Demo {
         self.folder.path().join("people").join(person)
     }
 
+    /// Where its people call from.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// The verifier key that it printed.
+    pub fn key(&self) -> &str {
+        &self.key
+    }
+
     /// Calls the binary as this person.
-    fn run(&self, person: &str, arguments: &[&str]) -> Output {
+    pub fn run(&self, person: &str, arguments: &[&str]) -> Output {
         Command::new(env!("CARGO_BIN_EXE_burgess"))
             .args(arguments)
             .env("XDG_CONFIG_HOME", self.config(person))
@@ -86,7 +96,7 @@ impl Demo {
             .unwrap()
     }
 
-    fn login(&self, person: &str) {
+    pub fn login(&self, person: &str) {
         let (_, link) = self
             .links
             .iter()

@@ -55,7 +55,7 @@ impl House {
         self.path("data").join("ledger").join("main")
     }
 
-    fn command(&self, verb: &str) -> Command {
+    pub fn command(&self, verb: &str) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_burgess"));
         command.arg(verb).current_dir(self.folder.path());
         command

@@ -116,11 +116,16 @@ async fn a_checkpoint_is_stamped_on_demand_and_openssl_accepts_the_stamp() {
     let mut running = house.start();
     // What the start records is under a checkpoint a moment later.
     tokio::time::sleep(std::time::Duration::from_secs(2)).await;
-    let stamped = house.verb("timestamp").output().unwrap();
+    let json = ["--format", "json"];
+    let stamped = house.verb("timestamp").args(json).output().unwrap();
     assert!(stamped.status.success(), "{}", said(&stamped));
-    let line = String::from_utf8(stamped.stdout).unwrap();
-    let file = Path::new(line.trim().rsplit_once(": ").unwrap().1);
-    let stamp = house.path(file.to_str().unwrap());
+    let told: serde_json::Value = serde_json::from_slice(&stamped.stdout).unwrap();
+    let one = &told["stamped"][0];
+    assert!(
+        one["shard"] == "main" && one["size"].as_u64() > Some(0),
+        "{told}"
+    );
+    let stamp = house.path(one["file"].as_str().unwrap());
     let checkpoint = stamp.with_extension("checkpoint");
     let note = std::fs::read(&checkpoint).unwrap();
     let key = burgess_ledger::NoteVerifier::parse(&running.vkey).unwrap();

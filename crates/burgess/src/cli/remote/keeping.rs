@@ -62,18 +62,21 @@ fn erased(value: &Value) -> String {
 /// Places, releases and lists legal holds.
 pub(super) fn hold(verb: HoldVerb) -> Outcome {
     match verb {
-        HoldVerb::Place { kind, of, reason } => {
+        HoldVerb::Place {
+            kind,
+            of,
+            reason,
+            printing,
+        } => {
             let body = json!({ "kind": kind, "of": of, "reason": reason });
             let said = |value: &Value| format!("placed {}\n", show::text(value, "/id"));
-            post("/api/v1/holds".to_owned(), body, Format::Text, said)
+            post("/api/v1/holds".to_owned(), body, printing.format, said)
         }
-        HoldVerb::Release { hold, reason } => {
-            let path = format!("/api/v1/holds/{}/release", id(&hold)?);
-            let said = format!("released {hold}\n");
-            post(path, json!({ "reason": reason }), Format::Text, move |_| {
-                said.clone()
-            })
-        }
+        HoldVerb::Release {
+            hold,
+            reason,
+            printing,
+        } => release(hold, reason, printing.format),
         HoldVerb::List { printing } => list("/api/v1/holds", printing.format, |hold| {
             let state = if hold.get("released").is_some_and(Value::is_array) {
                 "released"
@@ -93,6 +96,22 @@ pub(super) fn hold(verb: HoldVerb) -> Outcome {
             )
         }),
     }
+}
+
+/// The server answers a release with nothing; a program is told which hold it was.
+fn release(hold: String, reason: String, format: Format) -> Outcome {
+    let as_json = wants_json(format)?;
+    let path = format!("/api/v1/holds/{}/release", id(&hold)?);
+    wait(async move {
+        let body = json!({ "reason": reason });
+        match client::signed_in()?.post(&path, &body, None).await? {
+            Answer::Yes(_) => {
+                let done = json!({ "id": hold, "released": true });
+                show::answer(&done, as_json, |_| format!("released {hold}\n"))
+            }
+            Answer::No(problem) => show::refused(&problem, format),
+        }
+    })
 }
 
 /// Lists shards.

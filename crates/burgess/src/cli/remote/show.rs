@@ -168,26 +168,30 @@ pub(super) fn deployment(value: &Value) -> String {
     )
 }
 
+/// One event in a line.
+fn event_line(row: &Value) -> String {
+    let field = |name: &str| text(row, &format!("/event/{name}"));
+    let (time, outcome, action, app) = (
+        field("timestamp"),
+        field("outcome"),
+        field("action_type"),
+        field("app_id"),
+    );
+    format!(
+        "{time} {outcome:<8} {action:<8} {app:<32} {} {} by {} {} ({})",
+        field("resource_type"),
+        field("resource_id"),
+        field("actor_id"),
+        field("event_id"),
+        text(row, "/proof")
+    )
+}
+
 /// One line for each event of a page, and how to go on.
 pub(super) fn events(value: &Value) -> String {
     let mut out = String::new();
     for row in list(value, "/items") {
-        let field = |name: &str| text(row, &format!("/event/{name}"));
-        let (time, outcome, action, app) = (
-            field("timestamp"),
-            field("outcome"),
-            field("action_type"),
-            field("app_id"),
-        );
-        let _infallible = writeln!(
-            out,
-            "{time} {outcome:<8} {action:<8} {app:<32} {} {} by {} {} ({})",
-            field("resource_type"),
-            field("resource_id"),
-            field("actor_id"),
-            field("event_id"),
-            text(row, "/proof")
-        );
+        let _infallible = writeln!(out, "{}", event_line(row));
     }
     if out.is_empty() {
         out.push_str("no event matches\n");
@@ -196,6 +200,81 @@ pub(super) fn events(value: &Value) -> String {
         let _infallible = writeln!(
             out,
             "there are more: add --after {next}, narrow the search, or use `burgess audit export`"
+        );
+    }
+    out
+}
+
+/// One event and what explains it: what it was, whose app, under which approval, and what is near.
+pub(super) fn incident(value: &Value) -> String {
+    let mut out = String::new();
+    let mut line = |title: &str, text: String| {
+        let _infallible = writeln!(out, "{title:<12} {text}");
+    };
+    let event = |name: &str| text(value, &format!("/event/event/{name}"));
+    line("event", event("event_id"));
+    line("when", event("timestamp"));
+    line(
+        "what",
+        format!(
+            "{} {} {}: {}",
+            event("action_type"),
+            event("resource_type"),
+            event("resource_id"),
+            event("outcome")
+        ),
+    );
+    line(
+        "who",
+        format!("{} ({})", event("actor_id"), event("actor_role")),
+    );
+    line("data", text(value, "/data/classification"));
+    line("values", text(value, "/personal_values"));
+    line(
+        "app",
+        format!(
+            "{} ({}), owner {}",
+            event("app_id"),
+            text(value, "/app/state"),
+            text(value, "/app/owner")
+        ),
+    );
+    line(
+        "approval",
+        format!(
+            "{} given {}",
+            text(value, "/approval/id"),
+            text(value, "/approval/granted_at")
+        ),
+    );
+    line(
+        "credential",
+        format!(
+            "{} ({})",
+            text(value, "/credential/id"),
+            text(value, "/credential/state")
+        ),
+    );
+    line("other half", text(value, "/other_half/event/event_id"));
+    line("proof", text(value, "/event/proof"));
+    for group in list(value, "/neighbours") {
+        line(
+            &text(group, "/aspect"),
+            format!("{} ({})", text(group, "/title"), text(group, "/total")),
+        );
+    }
+    for group in list(value, "/neighbours") {
+        let _infallible = writeln!(out, "\n{}", text(group, "/title"));
+        for row in list(group, "/items") {
+            let _infallible = writeln!(out, "  {}", event_line(row));
+        }
+    }
+    for alert in list(value, "/alerts") {
+        let _infallible = writeln!(
+            out,
+            "open alert   {}: {}",
+            text(alert, "/kind"),
+            text(alert, "/message")
         );
     }
     out

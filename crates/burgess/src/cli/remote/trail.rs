@@ -1,25 +1,15 @@
-//! `audit search`, `audit proof`, `audit export` against a server, and `audit verify`,
-//! which needs none: it checks a ledger's folder as `burgess-verify log` does.
+//! `audit search`, `audit incident`, `audit proof` and `audit export` against a server.
 
 use std::fs::File;
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
-use burgess_ledger::audit::{self, Audited};
-use burgess_ledger::policy::POLICY_BYTES_MAX;
-use burgess_ledger::{NoteVerifier, Policy, Trust, note};
+use serde_json::json;
 
 use super::client::{self, Answer, id};
-use super::{show, wants_json};
-use crate::cli::run::{Failure, Outcome, say, wait};
-use crate::cli::{AuditVerb, Format, Narrow};
-use crate::witnesses::NOT_WITNESSED;
-
-/// Bytes of a part of a log at most: one more than a bundle of 256 entries of 65,535 bytes,
-/// each with its length.
-const PART_BYTES_MAX: u64 = 256 * (2 + 65_535) + 1;
-/// Verifier keys are one line each; an ML-DSA-44 key has 1.8 kB.
-const KEY_BYTES_MAX: u64 = 64 * 1024;
+use super::{show, verify, wants_json};
+use crate::cli::audit::{ExportForm, Narrow, ProofForm};
+use crate::cli::run::{Failure, Outcome, wait};
+use crate::cli::{AuditVerb, Format};
 
 /// Runs one of them.
 pub(super) fn run(verb: AuditVerb) -> Outcome {
@@ -45,21 +35,51 @@ pub(super) fn run(verb: AuditVerb) -> Outcome {
                 }
             })
         }
-        AuditVerb::Proof { event, out } => wait(proof(event, out)),
+        AuditVerb::Incident {
+            event,
+            around,
+            printing,
+        } => {
+            let query = query(&[("around", around.map(|it| it.to_string()))]);
+            let path = format!("/api/v1/events/{}/incident?{query}", id(&event)?);
+            let as_json = wants_json(printing.format)?;
+            wait(async move {
+                match client::signed_in()?.get(&path).await? {
+                    Answer::Yes(found) => show::answer(&found, as_json, show::incident),
+                    Answer::No(problem) => show::refused(&problem, printing.format),
+                }
+            })
+        }
+        AuditVerb::Proof {
+            event,
+            r#as,
+            out,
+            printing,
+        } => {
+            wants_json(printing.format)?;
+            wait(proof(event, r#as, out, printing.format))
+        }
         AuditVerb::Export {
             r#as,
             narrow,
             reason,
             event,
             out,
+            printing,
         } => {
+            if wants_json(printing.format)? && out.is_none() {
+                return Err(Failure(
+                    "with --format json the events go into a file: add --out FILE".to_owned(),
+                ));
+            }
             let path = match event {
                 None => {
                     let mut pairs = pairs(narrow);
-                    pairs.extend([("as", Some(r#as)), ("reason", reason)]);
+                    let form = Some(r#as.as_str().to_owned());
+                    pairs.extend([("as", form), ("reason", reason)]);
                     format!("/api/v1/events?{}", query(&pairs))
                 }
-                Some(event) if r#as == "case" => {
+                Some(event) if r#as == ExportForm::Case => {
                     let query = query(&[("reason", reason)]);
                     format!("/api/v1/events/{}/case?{query}", id(&event)?)
                 }
@@ -69,9 +89,14 @@ pub(super) fn run(verb: AuditVerb) -> Outcome {
                     ));
                 }
             };
-            wait(export(path, out))
+            wait(export(path, out, printing.format))
         }
-        AuditVerb::Verify { dir, key, policy } => verify(&dir, &key, policy.as_deref()),
+        AuditVerb::Verify {
+            dir,
+            key,
+            policy,
+            printing,
+        } => verify::run(&dir, &key, policy.as_deref(), printing.format),
         AuditVerb::Archive { .. } => Err(Failure("this verb needs no server".to_owned())),
     }
 }
@@ -104,30 +129,45 @@ fn query(pairs: &[(&str, Option<String>)]) -> String {
     query.finish()
 }
 
-async fn proof(event: String, out: Option<PathBuf>) -> Outcome {
-    let path = format!("/api/v1/events/{}/receipt", id(&event)?);
+async fn proof(event: String, form: ProofForm, out: Option<PathBuf>, format: Format) -> Outcome {
+    let query = query(&[("as", Some(form.as_str().to_owned()))]);
+    let path = format!("/api/v1/events/{}/receipt?{query}", id(&event)?);
     let bytes = match client::signed_in()?.download(&path).await? {
         Ok(bytes) => bytes,
-        Err(problem) => return show::refused(&problem, Format::Text),
+        Err(problem) => return show::refused(&problem, format),
     };
-    let out = out.unwrap_or_else(|| PathBuf::from(format!("{event}.receipt.json")));
+    let out = out.unwrap_or_else(|| PathBuf::from(format!("{event}.{}", form.extension())));
     std::fs::write(&out, &bytes)
         .map_err(|e| Failure(format!("`{}` cannot be written: {e}", out.display())))?;
-    say(&format!(
-        "wrote {0}: check it with `burgess-verify proof {0} --key VKEY`\n",
-        out.display()
-    ));
-    Ok(true)
+    let wrote = json!({ "file": out, "bytes": bytes.len(), "as": form.as_str() });
+    show::answer(&wrote, format == Format::Json, |_| {
+        wrote_proof(&event, form, &out)
+    })
+}
+
+/// What was written, and how it is checked.
+fn wrote_proof(event: &str, form: ProofForm, out: &Path) -> String {
+    let out = out.display();
+    let with = match form {
+        ProofForm::Receipt => format!("`burgess-verify proof {out} --key VKEY`"),
+        ProofForm::TlogProof => format!(
+            "`burgess-verify proof {out} --entry {event}.entry --key VKEY`; --as entry writes the entry"
+        ),
+        ProofForm::Entry => format!(
+            "`burgess-verify proof {event}.tlog-proof --entry {out} --key VKEY`; --as tlog-proof writes the proof"
+        ),
+    };
+    format!("wrote {out}: check it with {with}\n")
 }
 
 /// Writes what comes while it comes. A file that broke off is taken away: half an export must not
 /// look like a whole one.
-async fn export(path: String, out: Option<PathBuf>) -> Outcome {
+async fn export(path: String, out: Option<PathBuf>, format: Format) -> Outcome {
     let client = client::signed_in()?;
     let Some(file) = out else {
         return match client.save(&path, &mut std::io::stdout().lock()).await? {
             Ok(_) => Ok(true),
-            Err(problem) => show::refused(&problem, Format::Text),
+            Err(problem) => show::refused(&problem, format),
         };
     };
     let cannot =
@@ -141,122 +181,18 @@ async fn export(path: String, out: Option<PathBuf>) -> Outcome {
     match saved {
         Ok(Ok(bytes)) => {
             std::fs::rename(&part, &file).map_err(cannot)?;
-            say(&format!("wrote {}: {bytes} bytes\n", file.display()));
-            Ok(true)
+            let wrote = json!({ "file": file, "bytes": bytes });
+            show::answer(&wrote, format == Format::Json, |_| {
+                format!("wrote {}: {bytes} bytes\n", file.display())
+            })
         }
         Ok(Err(problem)) => {
             std::fs::remove_file(&part).map_err(cannot)?;
-            show::refused(&problem, Format::Text)
+            show::refused(&problem, format)
         }
         Err(failure) => {
             std::fs::remove_file(&part).map_err(cannot)?;
             Err(failure)
         }
     }
-}
-
-/// Checks every entry and every hash of a ledger under keys that come from elsewhere.
-pub(super) fn verify(dir: &Path, keys: &[String], policy: Option<&Path>) -> Outcome {
-    if !dir.is_dir() {
-        return Err(Failure(format!(
-            "`{}` is not a folder: name the shard's, as DATA/ledger/main",
-            dir.display()
-        )));
-    }
-    let policy = policy.map(|path| policy_of(dir, path)).transpose()?;
-    let mut verifiers = Vec::new();
-    for key in keys {
-        for line in verifier_keys(dir, key)?.lines() {
-            verifiers.push(NoteVerifier::parse(line)?);
-        }
-    }
-    let trust = Trust::new(verifiers, policy)?;
-    let mut read = |name: &str| part(&dir.join(name));
-    match audit::log(&mut read, &trust, None) {
-        Ok(audited) => {
-            let tree = &audited.signed.checkpoint;
-            let root = note::encode_base64(&tree.root);
-            say(&format!(
-                "the ledger holds: every entry and every hash fits what was signed\norigin {}\nsize   {}\nroot   {root}\n{}\n",
-                tree.origin,
-                tree.size,
-                standing(&audited, &trust)
-            ));
-            Ok(audited.standing.witnessed || !trust.has_policy())
-        }
-        Err(flaw) => {
-            let place = flaw
-                .index
-                .map(|index| format!(" (entry {index})"))
-                .unwrap_or_default();
-            say(&format!(
-                "the ledger does not hold: {}{place}: {}\n",
-                flaw.file, flaw.what
-            ));
-            Ok(false)
-        }
-    }
-}
-
-fn standing(audited: &Audited, trust: &Trust) -> String {
-    let (by, of) = (audited.standing.by.len(), audited.standing.of);
-    let last = audited.best.checkpoint.size.saturating_sub(1);
-    if audited.standing.witnessed {
-        let names = audited.standing.by.join(", ");
-        format!("witnessed up to entry {last} by {by} of {of}: {names}")
-    } else if trust.has_policy() {
-        format!("{NOT_WITNESSED}: {by} of {of} witnesses cosigned, which is no quorum")
-    } else {
-        NOT_WITNESSED.to_owned()
-    }
-}
-
-fn policy_of(dir: &Path, path: &Path) -> Result<Policy, Failure> {
-    let mut bytes = Vec::new();
-    from_outside(dir, path, "policy")?;
-    let limit = u64::try_from(POLICY_BYTES_MAX).unwrap_or(u64::MAX);
-    File::open(path)
-        .map_err(|cause| Failure(format!("`{}`: {cause}", path.display())))?
-        .take(limit + 1)
-        .read_to_end(&mut bytes)?;
-    Policy::parse(&bytes).map_err(|cause| Failure(format!("`{}`: {cause}", path.display())))
-}
-
-/// A key itself, or those in a file outside the folder, one a line.
-fn verifier_keys(dir: &Path, key: &str) -> Result<String, Failure> {
-    let path = Path::new(key);
-    if !path.is_file() {
-        return if key.contains('+') {
-            Ok(key.to_owned())
-        } else {
-            Err(Failure(format!(
-                "`{key}` is neither a verifier key nor a file that holds one"
-            )))
-        };
-    }
-    from_outside(dir, path, "key")?;
-    let mut text = String::new();
-    File::open(path)?
-        .take(KEY_BYTES_MAX)
-        .read_to_string(&mut text)?;
-    Ok(text)
-}
-
-/// What comes from inside the folder proves nothing.
-fn from_outside(dir: &Path, path: &Path, what: &str) -> Result<(), Failure> {
-    if path.canonicalize()?.starts_with(dir.canonicalize()?) {
-        return Err(Failure(format!(
-            "the {what} `{}` lies inside the ledger that it is to check, which proves nothing: get it from where the operator published it",
-            path.display()
-        )));
-    }
-    Ok(())
-}
-
-fn part(path: &Path) -> std::io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    File::open(path)?
-        .take(PART_BYTES_MAX)
-        .read_to_end(&mut bytes)?;
-    Ok(bytes)
 }

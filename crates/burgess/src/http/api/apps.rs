@@ -41,7 +41,7 @@ pub(super) fn router() -> Router<App> {
 }
 
 /// An app of the inventory, as the API shows it.
-fn view(app: &Record) -> Value {
+pub(super) fn view(app: &Record) -> Value {
     json!({
         "id": app.id, "name": app.name, "unit": app.unit, "developer": app.developer, "owner": app.owner,
         "second_owner": app.second_owner, "classification": app.classification, "state": app.state,

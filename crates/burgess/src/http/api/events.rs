@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
-use axum::extract::{Path, Query as UrlQuery, State};
+use axum::extract::{FromRequestParts, Path, State};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::sse::{Event as Sse, KeepAlive, Sse as EventStream};
 use axum::response::{IntoResponse, Response};
@@ -11,18 +12,20 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use burgess_core::policy::action::ReadTrail;
 use burgess_core::policy::facts::NoContext;
-use burgess_core::time::{Span, Timestamp};
+use burgess_trail::Row;
 use burgess_trail::export::Format;
-use burgess_trail::{Cursor, Order, Row};
 use futures_util::{Stream, StreamExt as _, TryStreamExt as _};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::{Value, json};
 
+use super::narrow::Narrow;
 use crate::http::problem::Problem;
+use crate::http::query::{self, Parameter};
 use crate::http::{App, Peer, Signed};
 use crate::operations::telemetry::{self, Sender};
+use crate::operations::trail::proof::{self, Form};
 use crate::operations::trail::tail::{self, Seen};
-use crate::operations::trail::{self, Asked, case, complete, incident};
+use crate::operations::trail::{self, Asked, case, complete};
 use crate::operations::{Caller, permit};
 use crate::server::Server;
 
@@ -34,118 +37,9 @@ pub(super) fn router() -> Router<App> {
         .route("/api/v1/events", get(search).post(submit))
         .route("/api/v1/events/tail", get(tail))
         .route("/api/v1/events/{id}", get(read))
-        .route("/api/v1/events/{id}/case", get(incident_case))
         .route("/api/v1/events/{id}/receipt", get(receipt))
         .route("/api/v1/trail/completeness", get(completeness))
         .route("/api/v1/heartbeat", post(heartbeat))
-}
-
-/// What a search is narrowed by; also the query of the trail page.
-#[derive(Clone, Debug, Default, Deserialize)]
-pub struct Narrow {
-    /// Words.
-    pub q: Option<String>,
-    /// App id.
-    pub app: Option<String>,
-    /// Actor.
-    pub actor: Option<String>,
-    /// Action type.
-    pub action: Option<String>,
-    /// Outcome.
-    pub outcome: Option<String>,
-    /// Classification.
-    pub class: Option<String>,
-    /// Approval id.
-    pub approval: Option<String>,
-    /// Resource id.
-    pub resource: Option<String>,
-    /// Kind of resource.
-    pub resource_type: Option<String>,
-    /// Environment, or `control`.
-    pub environment: Option<String>,
-    /// Stable code of why not.
-    pub error_code: Option<String>,
-    /// From this time on.
-    pub from: Option<String>,
-    /// Until this time.
-    pub to: Option<String>,
-    /// Cursor: where to go on, as `next` of a page says it.
-    pub after: Option<String>,
-    /// Rows at most.
-    pub limit: Option<u32>,
-    /// For exports: csv, jsonl or case.
-    pub r#as: Option<String>,
-    /// For case exports: why.
-    pub reason: Option<String>,
-    /// For an incident: how many minutes around the event are near.
-    pub around: Option<i64>,
-}
-
-/// The longest time around an event that counts as near.
-const AROUND_MAX: i64 = 7 * 24 * 60;
-
-impl Narrow {
-    /// How far around an event "near" reaches.
-    pub fn around(&self) -> Result<Span, Problem> {
-        match self.around {
-            None => Ok(incident::AROUND),
-            Some(minutes) if (1..=AROUND_MAX).contains(&minutes) => Ok(Span::minutes(minutes)),
-            Some(minutes) => Err(Problem::input(format!(
-                "`{minutes}` minutes are not a time around an event: choose 1 to {AROUND_MAX}"
-            ))),
-        }
-    }
-
-    /// As the trail is asked; dates without a time are taken as midnight.
-    pub fn asked(&self) -> Result<Asked, Problem> {
-        let text = |field: &Option<String>| {
-            field
-                .as_deref()
-                .map(str::trim)
-                .filter(|v| !v.is_empty())
-                .map(str::to_owned)
-        };
-        let time = |field: &Option<String>| -> Result<Option<Timestamp>, Problem> {
-            let Some(given) = text(field) else {
-                return Ok(None);
-            };
-            let full = if given.contains('T') {
-                given
-            } else {
-                format!("{given}T00:00:00Z")
-            };
-            Timestamp::parse(&full)
-                .map(Some)
-                .map_err(|e| Problem::input(e.to_string()))
-        };
-        let after = match text(&self.after) {
-            None => None,
-            Some(given) => Some(Cursor::parse(&given).ok_or_else(|| {
-                Problem::input(format!(
-                    "`{given}` is not a cursor: give `next` of a page as it is"
-                ))
-            })?),
-        };
-        Ok(Asked {
-            text: text(&self.q),
-            app: text(&self.app),
-            actor: text(&self.actor),
-            action: text(&self.action),
-            outcome: text(&self.outcome),
-            classification: text(&self.class).map(|c| c.to_lowercase()),
-            approval: text(&self.approval),
-            resource: text(&self.resource),
-            resource_type: text(&self.resource_type),
-            environment: text(&self.environment),
-            error_code: text(&self.error_code),
-            from: time(&self.from)?,
-            to: time(&self.to)?,
-            after,
-            until: None,
-            limit: self.limit.unwrap_or(50).clamp(1, 500),
-            order: Order::Newest,
-        })
-    }
 }
 
 /// An event of the trail, as the API shows it.
@@ -163,7 +57,7 @@ pub fn view(server: &Server, row: &Row) -> Value {
 async fn search(
     State(server): State<App>,
     Signed(caller): Signed,
-    UrlQuery(narrow): UrlQuery<Narrow>,
+    narrow: Narrow,
 ) -> Result<Response, Problem> {
     match narrow.r#as.as_deref() {
         None | Some("") => {
@@ -201,27 +95,6 @@ pub async fn export(
     Ok(download(format.media_type(), &name, text))
 }
 
-/// One event and what happened around it, as a case.
-pub async fn export_incident(
-    server: &App,
-    caller: &Caller,
-    narrow: &Narrow,
-    id: &str,
-) -> Result<Response, Problem> {
-    let reason = narrow.reason.as_deref().unwrap_or_default();
-    let text = case::of_incident(server, caller, id, narrow.around()?, reason).await?;
-    Ok(download("application/json", "case.json", text))
-}
-
-async fn incident_case(
-    State(server): State<App>,
-    Signed(caller): Signed,
-    Path(id): Path<String>,
-    UrlQuery(narrow): UrlQuery<Narrow>,
-) -> Result<Response, Problem> {
-    export_incident(&server, &caller, &narrow, &id).await
-}
-
 /// What the reader of a stream has seen already: of a broken connection, or as asked for.
 pub fn behind(narrow: &Narrow, headers: &HeaderMap) -> Result<Asked, Problem> {
     let last = headers.get("last-event-id").and_then(|v| v.to_str().ok());
@@ -250,7 +123,7 @@ async fn tail(
     State(server): State<App>,
     Signed(caller): Signed,
     headers: HeaderMap,
-    UrlQuery(narrow): UrlQuery<Narrow>,
+    narrow: Narrow,
 ) -> Result<Response, Problem> {
     let seen = tail::follow(&server, caller, behind(&narrow, &headers)?).await?;
     Ok(stream(seen, move |row| view(&server, row)))
@@ -283,7 +156,7 @@ async fn completeness(
 
 /// A file whose size is not known when its first byte leaves. A failure on the way breaks the
 /// connection, so that half a file is never taken for a whole one.
-fn download(
+pub fn download(
     media_type: &str,
     name: &str,
     text: impl Stream<Item = Result<String, Problem>> + Send + 'static,
@@ -308,32 +181,54 @@ async fn read(
     Ok(Json(view(&server, &row)))
 }
 
+/// The query of a proof.
+pub const PROOF: &[Parameter] = &[Parameter::text(
+    "as",
+    "receipt (the default), tlog-proof, or entry, which needs the right to read entries",
+)];
+
+/// In which form the proof of an event is asked for.
+#[derive(Clone, Copy, Debug)]
+pub struct ProofForm(pub Form);
+
+impl<S: Send + Sync> FromRequestParts<S> for ProofForm {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let mut given = query::read(parts.uri.query().unwrap_or_default(), PROOF)?;
+        let form = given.text("as").filter(|form| !form.is_empty());
+        let form = form.map(|form| Form::parse(&form)).transpose()?;
+        Ok(Self(form.unwrap_or_default()))
+    }
+}
+
 async fn receipt(
     State(server): State<App>,
     Signed(caller): Signed,
     Path(id): Path<String>,
+    ProofForm(form): ProofForm,
 ) -> Result<Response, Problem> {
-    receipt_file(&server, &caller, &id).await
+    proof_file(&server, &caller, &id, form).await
 }
 
-/// The receipt as a download.
-pub async fn receipt_file(server: &Server, caller: &Caller, id: &str) -> Result<Response, Problem> {
-    let receipt = trail::receipt(server, caller, id).await?;
-    let name = format!(
-        "attachment; filename=\"{}.receipt.json\"",
-        id.chars()
-            .filter(|c| c.is_ascii_alphanumeric() || *c == '_')
-            .collect::<String>()
-    );
+/// What proves an event, as a download.
+pub async fn proof_file(
+    server: &Server,
+    caller: &Caller,
+    id: &str,
+    form: Form,
+) -> Result<Response, Problem> {
+    let bytes = proof::file(server, caller, id, form).await?;
+    let stem: String = id
+        .chars()
+        .filter(|c| c.is_ascii_alphanumeric() || *c == '_')
+        .collect();
+    let name = format!("attachment; filename=\"{stem}.{}\"", form.extension());
     let headers = [
-        (header::CONTENT_TYPE, "application/json".to_owned()),
+        (header::CONTENT_TYPE, form.media_type().to_owned()),
         (header::CONTENT_DISPOSITION, name),
     ];
-    Ok((
-        headers,
-        serde_json::to_string_pretty(&receipt).map_err(|e| Problem::internal(&e))?,
-    )
-        .into_response())
+    Ok((headers, bytes).into_response())
 }
 
 /// Who sends: an app, by its access token for Burgess itself.

@@ -3,7 +3,9 @@
 pub mod apps;
 pub mod datasets;
 pub mod events;
+pub mod incident;
 mod keeping;
+pub mod narrow;
 pub mod requests;
 
 use axum::extract::State;
@@ -33,6 +35,7 @@ pub fn router(server: App) -> Router<App> {
         .merge(datasets::router())
         .merge(requests::router())
         .merge(events::router())
+        .merge(incident::router())
         .merge(keeping::router())
         .layer(middleware::from_fn_with_state(server, idempotency::layer))
 }

@@ -15,7 +15,7 @@ use burgess_gateway::journal::outcome_id;
 use burgess_store::{Alert, Dossier};
 use burgess_trail::Row;
 
-use super::{Asked, Page, WHOLE, by_id, may_open, page, reads};
+use super::{Asked, Page, WHOLE, by_id, may_open, page, project, reads};
 use crate::http::problem::Problem;
 use crate::operations::{Caller, permit};
 use crate::server::Server;
@@ -29,7 +29,7 @@ const SHOWN: u32 = 6;
 
 /// What happened near an event under one aspect.
 pub struct Group {
-    /// What they have in common.
+    /// What they have in common, in words.
     pub title: &'static str,
     /// The search that finds all of them.
     pub asked: Asked,
@@ -37,6 +37,22 @@ pub struct Group {
     pub rows: Vec<Row>,
     /// How many there are, the event itself among them.
     pub total: u64,
+}
+
+impl Group {
+    /// What they have in common, as a name for programs.
+    pub const fn aspect(&self) -> &'static str {
+        let asked = &self.asked;
+        if asked.approval.is_some() {
+            "approval"
+        } else if asked.resource.is_some() {
+            "resource"
+        } else if asked.actor.is_some() {
+            "actor"
+        } else {
+            "app"
+        }
+    }
 }
 
 /// Everything about one event.
@@ -76,8 +92,9 @@ pub async fn incident(
     let now = server.now()?;
     permit::<ReadTrail>(server, &caller.principal(), &WHOLE, &NoContext, now)?;
     let open = may_open(server, caller);
+    project(server).await?;
     let row = by_id(server, id, open).await?;
-    reads::opened(server, caller, &row, "event").await;
+    reads::opened(server, caller, &row, "event", reads::Shows::of(open)).await?;
     let event = &row.event;
     let dossier = server
         .store

@@ -12,7 +12,7 @@ use burgess_core::policy::facts::NoContext;
 use burgess_trail::{Cursor, Order, Row};
 use futures_util::{Stream, stream};
 
-use super::{Asked, WHOLE, look, reads};
+use super::{Asked, WHOLE, look, may_open, reads};
 use crate::http::problem::Problem;
 use crate::operations::{Caller, permit};
 use crate::server::Server;
@@ -44,7 +44,8 @@ pub async fn follow(
     if asked.is_personal() {
         permit::<ReadEntries>(server, &caller.principal(), &WHOLE, &NoContext, now)?;
     }
-    reads::followed(server, &caller, &asked).await;
+    let shows = reads::Shows::of(may_open(server, &caller));
+    reads::followed(server, &caller, &asked, shows).await?;
     if asked.after.is_none() {
         asked.after = server
             .trail

@@ -2,7 +2,7 @@
 
 use askama::Template;
 use axum::Router;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, State};
 use axum::response::Response;
 use axum::routing::get;
 use burgess_core::approval::{Capacity, Verdict};
@@ -14,7 +14,7 @@ use super::super::frame::Frame;
 use super::super::{page, view};
 use super::{EventRow, event_row, link, may_export};
 use crate::http::api;
-use crate::http::api::events::{self, Narrow};
+use crate::http::api::narrow::{Near, NearCase};
 use crate::http::problem::Problem;
 use crate::http::{App, Signed};
 use crate::operations::Caller;
@@ -85,10 +85,8 @@ async fn one(
     State(server): State<App>,
     Signed(caller): Signed,
     Path(id): Path<String>,
-    Query(narrow): Query<Narrow>,
+    Near(around): Near,
 ) -> Result<Response, Problem> {
-    crate::jobs::project::project(&server).await?;
-    let around = narrow.around()?;
     let found = incident::incident(&server, &caller, &id, around).await?;
     let now = server.ambient.now();
     let row = &found.row;
@@ -152,9 +150,9 @@ async fn case(
     State(server): State<App>,
     Signed(caller): Signed,
     Path(id): Path<String>,
-    Query(narrow): Query<Narrow>,
+    near: NearCase,
 ) -> Result<Response, Problem> {
-    events::export_incident(&server, &caller, &narrow, &id).await
+    api::incident::case_file(&server, &caller, &near, &id).await
 }
 
 fn choices(minutes: i64) -> Vec<Choice> {
@@ -229,6 +227,8 @@ fn facts(found: &Incident) -> Vec<Fact> {
     } else {
         facts.push(fact("Actor", who));
         facts.push(fact("Resource", what));
+        let closed = "closed for your role; audit and compliance open them";
+        facts.push(fact("Personal values", closed));
     }
     facts.push(fact("Class", event.data_classification.to_string()));
     facts.push(fact("Environment", event.environment.as_str()));
