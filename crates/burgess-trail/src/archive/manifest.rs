@@ -71,6 +71,10 @@ pub struct Manifest {
     /// Whether an erasure is rewriting the file, so that its length and digest may be others.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub erasing: bool,
+    /// Whether an erasure went by while the file was not here, so that its only copy, in the bucket,
+    /// may hold values that were erased.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub missed: bool,
 }
 
 /// What names a file: a day and the entries in it.
@@ -146,7 +150,7 @@ impl Manifest {
             digest,
             checkpoint: head.checkpoint,
             roots: tree.roots(),
-            erased: 0,
+            erased: head.erased,
             recorded: false,
             pruned: false,
             bucket: None,
@@ -155,6 +159,7 @@ impl Manifest {
             kept: None,
             older_version: false,
             erasing: false,
+            missed: false,
         })
     }
 
