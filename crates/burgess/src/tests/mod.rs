@@ -7,6 +7,7 @@ mod checklist;
 mod clockwork;
 mod copies;
 mod doctor;
+mod erasing;
 mod gates;
 mod holding;
 mod intake;
