@@ -3,6 +3,8 @@
 //! The key goes with the commit; side files, index and archive are gone through afterwards, which
 //! [`Store::note_swept`] notes. What is not swept at a start is gone through again.
 
+use std::path::Path;
+
 use burgess_core::digest::Digest;
 use burgess_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -10,8 +12,8 @@ use serde::{Deserialize, Serialize};
 use crate::change::Versioned;
 use crate::error::StoreError;
 use crate::row::{RecordRow, all_versioned, json, number, versioned};
-use crate::sqlite::Connection;
-use crate::store::Store;
+use crate::sqlite::{self, Connection};
+use crate::store::{DATABASE, Store};
 
 /// The erasure of one subject. It does not say in the clear whom it is about.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -70,6 +72,23 @@ pub(crate) async fn put(
     Ok(())
 }
 
+const UNSWEPT: &str =
+    "SELECT id, revision, record FROM erasures WHERE swept = 0 AND state <> 'asked'
+     ORDER BY asked_at, id";
+
+/// Erasures in the database of a folder whose traces have not all been gone through. Nothing is
+/// locked or changed, so it may be asked beside a running server.
+pub async fn unfinished_erasures(dir: &Path) -> Result<Vec<Erasure>, StoreError> {
+    let database = dir.join(DATABASE);
+    if !database.exists() {
+        return Ok(Vec::new());
+    }
+    let mut connection = sqlite::look(&database).await?;
+    let rows: Vec<RecordRow> = sqlx::query_as(UNSWEPT).fetch_all(&mut connection).await?;
+    let all: Vec<Versioned<Erasure>> = all_versioned("erasures", rows)?;
+    Ok(all.into_iter().map(|it| it.record).collect())
+}
+
 impl Store {
     /// The erasure of that subject.
     pub async fn erasure(&self, subject: Digest) -> Result<Option<Versioned<Erasure>>, StoreError> {
@@ -93,12 +112,7 @@ impl Store {
 
     /// Subjects whose key is gone and whose traces have not all been gone through.
     pub async fn unswept(&self) -> Result<Vec<Digest>, StoreError> {
-        let rows: Vec<RecordRow> = sqlx::query_as(
-            "SELECT id, revision, record FROM erasures WHERE swept = 0 AND state <> 'asked'
-             ORDER BY asked_at, id",
-        )
-        .fetch_all(self.readers())
-        .await?;
+        let rows: Vec<RecordRow> = sqlx::query_as(UNSWEPT).fetch_all(self.readers()).await?;
         let all: Vec<Versioned<Erasure>> = all_versioned("erasures", rows)?;
         Ok(all.into_iter().map(|it| it.record.subject).collect())
     }

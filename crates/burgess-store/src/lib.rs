@@ -47,7 +47,7 @@ pub use change::{Change, Versioned};
 pub use connectors::ConnectorSecret;
 pub use deployments::state as deployment_state;
 pub use dossier::Dossier;
-pub use erasures::Erasure;
+pub use erasures::{Erasure, unfinished_erasures};
 pub use error::StoreError;
 pub use holds::{Covers, Hold};
 pub use idempotency::{Answer, Attempt};

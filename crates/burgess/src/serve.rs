@@ -157,7 +157,7 @@ pub async fn open(
         copying: Mutex::new(()),
         stamping: Mutex::new(()),
         holding: Mutex::new(()),
-        erasing: Mutex::new(()),
+        erasing: Mutex::default(),
         projecting: Mutex::new(()),
         projected: Notify::new(),
     });

@@ -31,6 +31,7 @@ use crate::identity::revoked::Revoked;
 use crate::kms::blind::Blinder;
 use crate::kms::ring::KeyRing;
 use crate::kms::subjects::Subjects;
+use crate::operations::erase::sweep::Sweeps;
 use crate::operations::retention::Classes;
 use crate::operations::trail::Reads;
 use crate::witnesses::Witnesses;
@@ -95,8 +96,8 @@ pub struct Server {
     /// Taken from looking for legal holds until what they do not cover is gone, and to place one.
     pub holding: Mutex<()>,
     /// One erasure at a time, from before its key goes until its traces are gone. Taken before
-    /// `holding`.
-    pub erasing: Mutex<()>,
+    /// `holding`. What it holds is how far those that are not finished have come.
+    pub erasing: Mutex<Sweeps>,
     /// One projector at a time.
     pub projecting: Mutex<()>,
     /// Told when events were projected: wakes open trail pages.
@@ -151,10 +152,12 @@ impl Server {
                 self.subjects.forget(&it.record.subject);
             }
         }
-        crate::jobs::drain::drain(self).await?;
+        // From here on nobody may be told that nothing was done.
+        let recorded = crate::jobs::drain::drain(self).await;
+        recorded.map_err(|cause| pending(&cause, UNRECORDED))?;
         self.revoke(&revoked);
-        crate::jobs::snapshot::refresh(self).await?;
-        Ok(())
+        let told = crate::jobs::snapshot::refresh(self).await;
+        told.map_err(|cause| pending(&cause, UNTOLD))
     }
 
     /// Records an event that changes no state, before what it tells of is done. Durable when it
@@ -251,6 +254,23 @@ fn stopped(event: Event, code: &str) -> Event {
         next_state: None,
         ..event
     }
+}
+
+/// What was committed and is not in force yet.
+pub const CHANGE_PENDING: &str = "CHANGE_PENDING";
+const UNRECORDED: &str = "it waits for its place in the ledger, which cannot be written: free disk space or repair the disk, then restart";
+const UNTOLD: &str = "it is on record, and the gateway learns of it within seconds; if it does not, look into the trace and restart";
+
+/// The store has committed, and what follows has not come about: it is done by itself later.
+fn pending(cause: &Problem, what: &str) -> Problem {
+    tracing::error!(code = cause.code, detail = %cause.detail, "a change is committed and not in force yet");
+    Problem::new(
+        StatusCode::SERVICE_UNAVAILABLE,
+        CHANGE_PENDING,
+        format!(
+            "what you asked for is stored and will come into force, so do not ask again; {what}"
+        ),
+    )
 }
 
 /// The ledger cannot be written: nothing governed happens, and nothing that has to be on record is

@@ -224,8 +224,7 @@ fn pruning_that_failed_after_its_mark_is_finished_by_asking_again() {
         "side/001",
     ];
     let prepared = |disk: &Simulator| {
-        let ledger =
-            Ledger::open_on(Arc::new(disk.clone()), ORIGIN, signer(), options()).unwrap();
+        let ledger = Ledger::open_on(Arc::new(disk.clone()), ORIGIN, signer(), options()).unwrap();
         fill(&ledger, 600);
         ledger
     };

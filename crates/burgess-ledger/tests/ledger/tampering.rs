@@ -182,7 +182,10 @@ fn a_cut_bundle_is_named_with_the_entry_that_is_cut_counted_from_the_logs_first(
     let bundle = files.get_mut("tile/entries/001.p/3").unwrap();
     bundle.truncate(bundle.len() - 2);
     let flaw = check(&files).unwrap_err();
-    assert_eq!((flaw.what.as_str(), flaw.index), ("entry 258 is cut off", Some(258)));
+    assert_eq!(
+        (flaw.what.as_str(), flaw.index),
+        ("entry 258 is cut off", Some(258))
+    );
 }
 
 // R124

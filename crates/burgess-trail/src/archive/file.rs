@@ -19,6 +19,9 @@ pub(super) const GROUP_ROWS_MAX: usize = 65_536;
 /// Bytes of leaves and sealed values of one row group: what is held in memory at a time.
 pub(super) const GROUP_BYTES_MAX: usize = 64 << 20;
 
+/// How many sealed values were erased, so that a manifest that is made again knows it too.
+const ERASED: &str = "burgess.erased";
+
 /// Rows on their way into a file: a row group is written when enough of them wait.
 pub(super) struct Writer {
     file: SerializedFileWriter<File>,
@@ -60,6 +63,12 @@ impl Writer {
             self.waiting_bytes = 0;
         }
         Ok(())
+    }
+
+    /// Says in the file how many sealed values were taken out of it.
+    fn erased(&mut self, count: u64) {
+        let pair = KeyValue::new(ERASED.to_owned(), count.to_string());
+        self.file.append_key_value_metadata(pair);
     }
 
     /// Ends the file; it is on disk when this answers.
@@ -108,18 +117,18 @@ pub fn read(path: &Path) -> Result<Reader, ArchiveError> {
     if SCHEMA.as_deref() != Some(metadata.schema()) {
         return Err(damaged(&"its columns are not those of an archive file"));
     }
-    let text = |key: &str| {
+    let maybe = |key: &str| {
         let pairs = metadata.key_value_metadata();
         let found = pairs.and_then(|pairs| pairs.iter().find(|pair| pair.key == key));
-        found
-            .and_then(|pair| pair.value.clone())
-            .ok_or_else(|| damaged(&format!("its metadata has no `{key}`")))
+        found.and_then(|pair| pair.value.clone())
     };
-    let number = |key: &str| {
-        let text = text(key)?;
+    let text =
+        |key: &str| maybe(key).ok_or_else(|| damaged(&format!("its metadata has no `{key}`")));
+    let parsed = |key: &str, text: String| {
         text.parse::<u64>()
             .map_err(|_| damaged(&format!("its `{key}` is `{text}`")))
     };
+    let number = |key: &str| parsed(key, text(key)?);
     let format = text("burgess.format")?;
     if format != FORMAT {
         return Err(damaged(&format!("it is `{format}`, not `{FORMAT}`")));
@@ -129,6 +138,8 @@ pub fn read(path: &Path) -> Result<Reader, ArchiveError> {
         first: number("burgess.first")?,
         last: number("burgess.last")?,
         checkpoint: text("burgess.checkpoint")?,
+        // Files of before do not say it.
+        erased: maybe(ERASED).map_or(Ok(0), |text| parsed(ERASED, text))?,
     };
     Ok(Reader {
         head,
@@ -158,6 +169,16 @@ impl Reader {
 /// # Errors
 /// [`ArchiveError`]; the old file is then still there.
 pub fn blank(path: &Path, indices: &BTreeSet<u64>) -> Result<u64, ArchiveError> {
+    blank_after(path, indices, 0)
+}
+
+/// The same, where the manifest knows how many were taken out before: a file of an earlier version
+/// does not say it.
+pub(super) fn blank_after(
+    path: &Path,
+    indices: &BTreeSet<u64>,
+    before: u64,
+) -> Result<u64, ArchiveError> {
     let reader = read(path)?;
     let written = path.with_extension("parquet.tmp");
     remove_if_there(&written)?;
@@ -173,6 +194,7 @@ pub fn blank(path: &Path, indices: &BTreeSet<u64>) -> Result<u64, ArchiveError> 
             pushed.map_err(|cause| ArchiveError::damaged(&written, cause))?;
         }
     }
+    writer.erased(reader.head.erased.max(before).saturating_add(blanked));
     writer.finish(&written)?;
     if blanked == 0 {
         remove_if_there(&written)?;

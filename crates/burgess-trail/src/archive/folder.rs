@@ -205,6 +205,7 @@ impl Folder {
             first,
             last,
             checkpoint: checkpoint.note.clone(),
+            erased: 0,
         };
         let sealed = Sealed {
             day: day.to_owned(),
@@ -282,33 +283,90 @@ impl Folder {
     /// # Errors
     /// [`ArchiveError`]; asking again is then safe.
     pub fn blank(&mut self, indices: &BTreeSet<u64>) -> Result<u64, ArchiveError> {
-        let mut blanked = 0u64;
         let concerned: Vec<u64> = self
             .files
             .iter()
             .filter(|file| indices.range(file.first..=file.last).next().is_some())
             .map(|file| file.first)
             .collect();
+        let mut blanked = 0u64;
         for first in concerned {
-            let Some(archive) = self.there(first) else {
-                continue;
-            };
-            // Only under this mark may the file be another one than its manifest says.
-            self.change(first, |manifest| {
-                manifest.erasing = true;
-                Ok(())
-            })?;
-            self.change(first, |manifest| {
-                let taken = file::blank(&archive, indices)?;
-                (manifest.bytes, manifest.digest) = manifest_file::digest(&archive)?;
-                manifest.erased = manifest.erased.saturating_add(taken);
-                manifest.outdated |= taken > 0 && manifest.bucket.is_some();
-                manifest.erasing = false;
-                blanked = blanked.saturating_add(taken);
-                Ok(())
-            })?;
+            let taken = self.blank_file(first, &|entry| indices.contains(&entry.index))?;
+            blanked = blanked.saturating_add(taken);
         }
         Ok(blanked)
+    }
+
+    /// Takes the sealed values that `theirs` says yes to out of the file that begins there, and
+    /// answers how many. Of one that is not here it is noted that this did not come about. Blocks
+    /// for file access.
+    ///
+    /// # Errors
+    /// [`ArchiveError`]; the file is then as it was, and asking again is safe.
+    /// [`ArchiveError::Rotten`] where it is not the file that its manifest was written for: rewritten,
+    /// it would look sound and take the place of the sound copy.
+    pub fn blank_file(
+        &mut self,
+        first: u64,
+        theirs: &dyn Fn(&Entry) -> bool,
+    ) -> Result<u64, ArchiveError> {
+        let Some(said) = self.files.iter().find(|file| file.first == first) else {
+            return Ok(0);
+        };
+        let archive = self.path.join(&said.file);
+        if !archive.try_exists().map_err(ArchiveError::io(&archive))? {
+            if said.bucket.is_some() && !said.missed {
+                self.note_missed(first, true)?;
+            }
+            return Ok(0);
+        }
+        said.check(&self.path)?;
+        let mut indices = BTreeSet::new();
+        for group in file::read(&archive)?.groups() {
+            let group = group?.into_iter();
+            let found = group.filter(|entry| !entry.sealed.is_empty() && theirs(entry));
+            indices.extend(found.map(|entry| entry.index));
+        }
+        if indices.is_empty() {
+            return Ok(0);
+        }
+        // Only under this mark may the file be another one than its manifest says.
+        self.change(first, |manifest| {
+            manifest.erasing = true;
+            Ok(())
+        })?;
+        let mut blanked = 0;
+        self.change(first, |manifest| {
+            blanked = file::blank_after(&archive, &indices, manifest.erased)?;
+            (manifest.bytes, manifest.digest) = manifest_file::digest(&archive)?;
+            manifest.erased = manifest.erased.saturating_add(blanked);
+            manifest.outdated |= blanked > 0 && manifest.bucket.is_some();
+            manifest.erasing = false;
+            Ok(())
+        })?;
+        Ok(blanked)
+    }
+
+    /// The first entries of files that an erasure missed because they were not here, and that are
+    /// here again.
+    pub fn back(&self) -> impl Iterator<Item = u64> + '_ {
+        let back = |file: &&Manifest| file.missed && self.path.join(&file.file).exists();
+        self.files.iter().filter(back).map(|file| file.first)
+    }
+
+    /// Notes that a file which is here again has been gone through for every erasure.
+    ///
+    /// # Errors
+    /// [`ArchiveError`].
+    pub fn caught_up(&mut self, first: u64) -> Result<(), ArchiveError> {
+        self.note_missed(first, false)
+    }
+
+    fn note_missed(&mut self, first: u64, missed: bool) -> Result<(), ArchiveError> {
+        self.change(first, |manifest| {
+            manifest.missed = missed;
+            Ok(())
+        })
     }
 
     /// Removes the local files that hold nothing but entries before `minimum`, and answers how many
@@ -338,13 +396,6 @@ impl Folder {
         Ok(freed)
     }
 
-    /// The path of that file, if it is here.
-    fn there(&self, first: u64) -> Option<PathBuf> {
-        let file = self.files.iter().find(|file| file.first == first)?;
-        let archive = self.path.join(&file.file);
-        archive.exists().then_some(archive)
-    }
-
     fn change(
         &mut self,
         first: u64,
@@ -368,17 +419,21 @@ fn finish_erasure(
 ) -> Result<Manifest, ArchiveError> {
     let (bytes, digest) = manifest_file::digest(archive)?;
     let rewritten = (bytes, digest) != (said.bytes, said.digest);
-    if rewritten && !is_sound_all_the_same(archive, &said) {
-        return Err(ArchiveError::damaged(
-            archive,
-            "an erasure was rewriting it, and it is neither the file from before nor one from after",
-        ));
+    let mut erased = said.erased;
+    if rewritten {
+        let counted = sound_all_the_same(archive, &said).ok_or_else(|| {
+            ArchiveError::damaged(
+                archive,
+                "an erasure was rewriting it, and it is neither the file from before nor one from after",
+            )
+        })?;
+        // One at least: it is what tells this file from a copy made before.
+        erased = counted.max(erased.saturating_add(1));
     }
     let said = Manifest {
         bytes,
         digest,
-        // One at least: it is what tells this file from a copy made before.
-        erased: said.erased.saturating_add(rewritten.into()),
+        erased,
         outdated: said.outdated || rewritten && said.bucket.is_some(),
         erasing: false,
         ..said
@@ -397,12 +452,14 @@ fn of_another_time(archive: &Path, length: u64, said: &Manifest) -> ArchiveError
     }
 }
 
-/// Whether the file is sound as far as it says and only its length is another one.
-fn is_sound_all_the_same(archive: &Path, said: &Manifest) -> bool {
-    file::read(archive).is_ok_and(|reader| {
-        let head = &reader.head;
-        (head.first, head.last, &head.checkpoint) == (said.first, said.last, &said.checkpoint)
-    }) && super::verify(archive).is_ok()
+/// How many values were erased from the file, if it is sound as far as it says and only its length
+/// and digest are others. One that counts must have lost more than the manifest knows of.
+fn sound_all_the_same(archive: &Path, said: &Manifest) -> Option<u64> {
+    let head = file::read(archive).ok()?.head;
+    let same =
+        (head.first, head.last, &head.checkpoint) == (said.first, said.last, &said.checkpoint);
+    let newer = head.erased == 0 || head.erased > said.erased;
+    (same && newer && super::verify(archive).is_ok()).then_some(head.erased)
 }
 
 fn fill(path: &Path, head: &Head, entries: &mut Source<'_>) -> Result<(), ArchiveError> {
@@ -435,14 +492,13 @@ impl Manifest {
     /// Whether the bytes that lie there are those that the manifest was written for.
     ///
     /// # Errors
-    /// [`ArchiveError::Damaged`] where they are not.
+    /// [`ArchiveError::Rotten`] where they are not.
     pub fn check(&self, folder: &Path) -> Result<(), ArchiveError> {
         let path = folder.join(&self.file);
         let (bytes, digest): (u64, Digest) = manifest_file::digest(&path)?;
         if (bytes, digest) == (self.bytes, self.digest) {
             return Ok(());
         }
-        let what = format!("its digest is {digest}, its manifest says {}", self.digest);
-        Err(ArchiveError::damaged(&path, what))
+        Err(ArchiveError::Rotten(path))
     }
 }

@@ -81,6 +81,10 @@ pub struct Manifest {
     /// Whether an erasure is rewriting the file, so that its length and digest may be others.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub erasing: bool,
+    /// Whether an erasure went by while the file was not here, so that its only copy, in the bucket,
+    /// may hold values that were erased.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub missed: bool,
 }
 
 /// What names a file: a day and the entries in it.

@@ -45,7 +45,7 @@ impl Manifest {
             digest,
             checkpoint: head.checkpoint,
             roots: tree.roots(),
-            erased: 0,
+            erased: head.erased,
             recorded: false,
             pruned: false,
             bucket: None,
@@ -54,6 +54,7 @@ impl Manifest {
             kept: None,
             older_version: false,
             erasing: false,
+            missed: false,
         })
     }
 

@@ -48,6 +48,8 @@ pub struct Head {
     pub last: u64,
     /// The signed checkpoint that ends right after the last entry, as it was published.
     pub checkpoint: String,
+    /// Sealed values that erasures have taken out of it; 0 also where an earlier version did.
+    pub erased: u64,
 }
 
 /// The archive cannot be written, read or believed.
@@ -87,6 +89,9 @@ pub enum ArchiveError {
         /// The one that stands there.
         found: u64,
     },
+    /// Other bytes than those that the manifest was written for: rewriting them would make them look sound.
+    #[error("`{}` is damaged: its digest is not the one in the `.json` beside it; put the file with that SHA-256 in its place, from the bucket or a backup", .0.display())]
+    Rotten(PathBuf),
     /// Another file than the one that the manifest was written for.
     #[error("`{}` has {length} bytes, its manifest says {said}: take the file with that digest from the bucket; one from before an erasure is not taken back", file.display())]
     OtherFile {

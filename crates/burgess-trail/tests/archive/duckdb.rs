@@ -22,12 +22,12 @@ fn python() -> Option<String> {
     None
 }
 
-fn query(python: &str, archive: &Path) -> Result<String, String> {
+fn query(python: &str, archive: &Path, canary: &str) -> Result<String, String> {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/python/archive_duckdb.py");
     let output = Command::new(python)
         .arg(script)
         .arg(archive)
-        .arg(CANARY)
+        .arg(canary)
         .output()
         .unwrap();
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
@@ -51,7 +51,7 @@ fn duckdb_queries_the_files_where_they_lie_and_recomputes_every_leaf_hash() {
         world.events(count);
         world.seal(&mut folder, day).unwrap();
     }
-    let said = query(&python, &world.archive()).unwrap();
+    let said = query(&python, &world.archive(), CANARY).unwrap();
     let report: serde_json::Value = serde_json::from_str(&said).unwrap();
     assert_eq!(report["entries"], 5_501);
     assert_eq!(report["files"], 3);
@@ -60,8 +60,15 @@ fn duckdb_queries_the_files_where_they_lie_and_recomputes_every_leaf_hash() {
     assert_eq!(report["apps"]["microapp-quoting"], 2_751);
     assert_eq!(report["root_recomputed"], true);
 
-    // The script would see it: a gap in the middle.
+    // The script would see it: a value that stands in compressed leaves alone.
+    let complaint = query(&python, &world.archive(), "customer_record").unwrap_err();
+    assert!(
+        complaint.contains("a personal value stands in entry"),
+        "{complaint}"
+    );
+
+    // And a gap in the middle.
     std::fs::remove_file(world.archive().join(&folder.files()[1].file)).unwrap();
-    let complaint = query(&python, &world.archive()).unwrap_err();
+    let complaint = query(&python, &world.archive(), CANARY).unwrap_err();
     assert!(complaint.contains("gap"), "{complaint}");
 }

@@ -2,6 +2,7 @@
 //! asked beside a running server.
 
 mod archive;
+mod erasures;
 pub mod ledger;
 
 use std::path::Path;

@@ -49,6 +49,17 @@ pub enum RingError {
         /// Why.
         cause: EnvelopeError,
     },
+    /// The alias key is gone and others are there. A new one would not do: no alias that it makes
+    /// matches what holds, erasures and sealed values stand under.
+    #[error(
+        "`{path}` is missing, though `{beside}` is there: with another alias key no legal hold and no erasure would find its subject any more; put `keys/` back from the backup, and start again"
+    )]
+    AliasLost {
+        /// The file that is gone.
+        path: PathBuf,
+        /// A key that was made with it.
+        beside: PathBuf,
+    },
 }
 
 impl KeyRing {
@@ -58,10 +69,12 @@ impl KeyRing {
             path: keys.to_owned(),
             cause,
         })?;
+        refuse_without_alias(keys)?;
+        // The first of all: a crash in the middle of a first start must not look like its loss.
+        let alias = Key::new(load(keys, "alias", &kek)?);
         let ledger = Zeroizing::new(load(keys, "ledger", &kek)?);
         let ledger_mldsa = Zeroizing::new(load(keys, "ledger-mldsa", &kek)?);
         let access = SigningKey::from_bytes(&load(keys, "access", &kek)?);
-        let alias = Key::new(load(keys, "alias", &kek)?);
         let blind = Key::new(load(keys, "blind", &kek)?);
         Ok(Self {
             ledger,
@@ -88,6 +101,35 @@ impl KeyRing {
     }
 }
 
+/// Whether something is there; what cannot be looked at is not taken for missing.
+fn is_there(path: &Path) -> Result<bool, RingError> {
+    path.try_exists().map_err(|cause| RingError::File {
+        path: path.to_owned(),
+        cause,
+    })
+}
+
+/// A folder with a key of the ledger was in use, so its alias key was too.
+fn refuse_without_alias(keys: &Path) -> Result<(), RingError> {
+    let path = keys.join("alias.wrapped");
+    if is_there(&path)? {
+        return Ok(());
+    }
+    let file = |cause| RingError::File {
+        path: keys.to_owned(),
+        cause,
+    };
+    for entry in fs::read_dir(keys).map_err(file)? {
+        let beside = entry.map_err(file)?.path();
+        let name = beside.file_name().and_then(|name| name.to_str());
+        let of_ledger = |name: &str| name.starts_with("ledger") && name.ends_with(".wrapped");
+        if name.is_some_and(of_ledger) {
+            return Err(RingError::AliasLost { path, beside });
+        }
+    }
+    Ok(())
+}
+
 /// Reads one wrapped key, or makes, wraps and stores it durably before it is used.
 fn load(keys: &Path, name: &str, kek: &Key) -> Result<[u8; 32], RingError> {
     let path = keys.join(format!("{name}.wrapped"));
@@ -100,7 +142,7 @@ fn load(keys: &Path, name: &str, kek: &Key) -> Result<[u8; 32], RingError> {
         cause,
     };
     let purpose = format!("burgess.key/1 {name}");
-    if path.exists() {
+    if is_there(&path)? {
         let sealed = fs::read(&path).map_err(file)?;
         let plain = kek.open(&purpose, &sealed).map_err(wrapped)?;
         return plain
@@ -144,5 +186,63 @@ mod tests {
             let bytes = fs::read(entry.unwrap().path()).unwrap();
             assert!(!bytes.windows(32).any(|w| w == first.ledger.as_slice()));
         }
+    }
+
+    // R206
+    #[test]
+    fn an_alias_key_that_is_gone_is_not_made_anew_beside_a_key_of_the_ledger() {
+        let folder = tempfile::tempdir().unwrap();
+        let open = || KeyRing::open(folder.path(), Key::new([1; 32])).map(drop);
+        let ring = KeyRing::open(folder.path(), Key::new([1; 32])).unwrap();
+        ring.of_shard("main-2").unwrap();
+        let alias = folder.path().join("alias.wrapped");
+        let kept = fs::read(&alias).unwrap();
+        fs::remove_file(&alias).unwrap();
+        // Then those of later shards alone.
+        for left in [&["ledger", "ledger-mldsa"][..], &[]] {
+            let error = open().unwrap_err();
+            let said = error.to_string();
+            assert!(
+                matches!(&error, RingError::AliasLost { path, .. } if *path == alias),
+                "{said}"
+            );
+            assert!(said.contains("put `keys/` back from the backup"), "{said}");
+            assert!(!alias.exists(), "nothing was made");
+            for name in left {
+                fs::remove_file(folder.path().join(format!("{name}.wrapped"))).unwrap();
+            }
+        }
+        fs::write(&alias, kept).unwrap();
+        open().unwrap();
+    }
+
+    #[test]
+    fn a_first_start_that_was_cut_off_after_any_key_is_finished() {
+        let whole = tempfile::tempdir().unwrap();
+        KeyRing::open(whole.path(), Key::new([1; 32])).unwrap();
+        let made = ["alias", "ledger", "ledger-mldsa", "access", "blind"];
+        for count in 0..=made.len() {
+            let folder = tempfile::tempdir().unwrap();
+            for name in &made[..count] {
+                let file = format!("{name}.wrapped");
+                fs::copy(whole.path().join(&file), folder.path().join(&file)).unwrap();
+            }
+            KeyRing::open(folder.path(), Key::new([1; 32])).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_key_that_cannot_be_looked_at_is_not_taken_for_missing() {
+        let folder = tempfile::tempdir().unwrap();
+        let alias = folder.path().join("alias.wrapped");
+        // A loop of links: nobody can say whether the file is there.
+        std::os::unix::fs::symlink(&alias, &alias).unwrap();
+        let error = KeyRing::open(folder.path(), Key::new([1; 32]))
+            .map(drop)
+            .unwrap_err();
+        assert!(
+            matches!(&error, RingError::File { path, .. } if *path == alias),
+            "{error}"
+        );
     }
 }

@@ -3,7 +3,9 @@
 //! in every shard, write-ahead segments, the index. Proofs stay as they are.
 //!
 //! The commit is the point of no return. What follows it can be cut short anywhere and is done
-//! again at the next start, before anything is served.
+//! again at the next start, before anything is served: see [`sweep`].
+
+pub mod sweep;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,20 +19,16 @@ use burgess_core::policy::facts::{ErasureFacts, NoContext, Organisation};
 use burgess_core::time::Timestamp;
 use burgess_gateway::journal;
 use burgess_gateway::ports::Vault as _;
-use burgess_gateway::sealing::{Alias, Sealed};
-use burgess_ledger::{Shard, SideValues};
+use burgess_gateway::sealing::Alias;
 use burgess_store::{Change, Covers, Erasure, Hold, SubjectErasure, SubjectKey, Versioned, Write};
 use serde::{Deserialize, Serialize};
 
 use super::hold::{self, reason_of, words};
 use super::{Caller, event, permit};
 use crate::http::problem::{Missing, Problem};
-use crate::server::Server;
+use crate::server::{CHANGE_PENDING, Server};
+pub use sweep::{is_archived, is_in, resume};
 
-/// Entries looked through at a time.
-const STEP: u64 = 4_096;
-/// Side values replaced at a time: 65,536 of some hundred bytes.
-const REPLACED_MAX: usize = 65_536;
 /// Characters of a subject's id at most: what an event's field may hold.
 const SUBJECT_CHARS_MAX: usize = 512;
 
@@ -140,6 +138,9 @@ pub struct Preview {
     pub entries: BTreeMap<String, u64>,
     /// Apps that these entries belong to.
     pub apps: BTreeSet<String>,
+    /// The names that these values are sealed under.
+    #[serde(skip)]
+    aliases: BTreeSet<Digest>,
     /// Keys that are there to be destroyed.
     pub keys: usize,
     /// What stands against it, in words.
@@ -156,7 +157,7 @@ pub enum Erased {
     Asked,
     /// It is done.
     Erased {
-        /// Keys destroyed.
+        /// Keys destroyed; also those counted that a restored database never had.
         keys: usize,
         /// Entries whose values are gone.
         entries: u64,
@@ -200,12 +201,14 @@ async fn look(server: &Server, subject: &Subject) -> Result<Preview, Problem> {
     }
     for shard in server.shards.all() {
         let aliases = aliases.clone();
-        let found =
-            tokio::task::spawn_blocking(move || find(&shard, &aliases).map(|it| (shard, it)));
+        let found = tokio::task::spawn_blocking(move || {
+            sweep::find(&shard, &aliases).map(|it| (shard, it))
+        });
         let (shard, found) = found.await.map_err(|e| Problem::internal(&e))??;
         if found.entries > 0 {
             preview.entries.insert(shard.name, found.entries);
             preview.apps.extend(found.apps);
+            preview.aliases.extend(found.aliases);
         }
     }
     let holds = hold::in_force(server, |hold| covered(hold, &aliases, &preview)).await?;
@@ -239,33 +242,63 @@ pub async fn erase(
     reason: &str,
 ) -> Result<Erased, Problem> {
     // What is committed and not swept yet is this call's to sweep, not the clock's.
-    let _alone = server.erasing.lock().await;
-    let gone = match destroy_keys(server, caller, subject, reason).await? {
-        Some(gone) => gone,
-        None => return Ok(Erased::Asked),
+    let mut swept = server.erasing.lock().await;
+    let gone = match destroy_keys(server, caller, subject, reason).await {
+        Ok(Some(gone)) => gone,
+        Ok(None) => return Ok(Erased::Asked),
+        Err(problem) if problem.code == CHANGE_PENDING => return Err(unfinished(&problem)),
+        Err(problem) => return Err(problem),
     };
-    let mut entries = 0;
+    let (mut entries, mut failed) = (0, None);
     for alias in &gone {
-        entries += sweep(server, *alias, &subject.indexed(server)).await?;
+        match sweep::sweep(server, &mut swept, *alias, &subject.indexed(server)).await {
+            Ok(found) => entries += found,
+            // One that fails does not stop the others.
+            Err(problem) => failed = failed.or(Some(problem)),
+        }
     }
-    Ok(Erased::Erased {
-        keys: gone.len(),
-        entries,
-    })
+    match failed {
+        Some(problem) => Err(unfinished(&problem)),
+        None => Ok(Erased::Erased {
+            keys: gone.len(),
+            entries,
+        }),
+    }
 }
 
-/// What is active of a subject, first what was asked for: alias, revision of the key, and the erasure that was asked for.
+/// Past the point of no return nobody is told that nothing was done, nor to ask again.
+fn unfinished(cause: &Problem) -> Problem {
+    let cause = match cause.code {
+        "INTERNAL" => "something failed on our side, which the trace names",
+        _ => &cause.detail,
+    };
+    Problem::new(
+        StatusCode::INTERNAL_SERVER_ERROR,
+        "ERASURE_UNFINISHED",
+        format!(
+            "the key is destroyed, and what it sealed is closed for good; taking the traces away goes on by itself every minute, so do not ask again. In its way stands: {cause}; `burgess doctor` names this erasure until it is finished"
+        ),
+    )
+}
+
+/// What can be erased of a subject, first what was asked for: alias, revision of the key (0 where
+/// there is none), and the erasure that was asked for.
 type Open = (Digest, u64, Option<Versioned<Erasure>>);
 
-async fn active(server: &Server, subject: &Subject) -> Result<Vec<Open>, Problem> {
+async fn active(server: &Server, subject: &Subject, found: &Preview) -> Result<Vec<Open>, Problem> {
     let internal = |e: burgess_store::StoreError| Problem::internal(&e);
     let mut open = Vec::new();
     for alias in subject.fingerprints(server) {
         let key = server.store.subject_key(alias).await.map_err(internal)?;
-        if let SubjectKey::Active { revision, .. } = key {
-            let asked = server.store.erasure(alias).await.map_err(internal)?;
-            open.push((alias, revision, asked));
-        }
+        let revision = match key {
+            SubjectKey::Active { revision, .. } => revision,
+            // A database from an older copy never had the key of what was sealed since. What lies
+            // there is closed already, and goes; and the subject never gets a key again.
+            SubjectKey::Never if found.aliases.contains(&alias) => 0,
+            SubjectKey::Never | SubjectKey::Erased { .. } => continue,
+        };
+        let asked = server.store.erasure(alias).await.map_err(internal)?;
+        open.push((alias, revision, asked));
     }
     // An alias may have come after the asking. What was asked for goes first, since a permit of the
     // organisation is for the revision of the first change.
@@ -289,7 +322,7 @@ pub(crate) async fn destroy_keys(
     refuse_server(subject)?;
     refuse_active(server, subject).await?;
     let found = look(server, subject).await?;
-    let open = active(server, subject).await?;
+    let open = active(server, subject, &found).await?;
     let two_persons = server.config.erasure_by_two;
     let first = open.iter().find_map(|(_, _, asked)| asked.as_ref());
     if two_persons && first.is_none() && !open.is_empty() {
@@ -439,134 +472,6 @@ fn refuse_server(subject: &Subject) -> Result<(), Problem> {
             "SUBJECT_IS_SERVER",
             "that is a job or a record of the server itself and about no person, so it cannot be erased: give the person or the record that an app holds",
         ));
-    }
-    Ok(())
-}
-
-/// Goes through everything that the subject's key opened and takes it away. Idempotent.
-async fn sweep(
-    server: &Server,
-    alias: Digest,
-    indexed: &[burgess_trail::Subject],
-) -> Result<u64, Problem> {
-    let internal = |e: burgess_store::StoreError| Problem::internal(&e);
-    crate::http::idempotency::forget_answers(server).await?;
-    server.store.forget_freed_pages().await.map_err(internal)?;
-    let mut entries = 0;
-    // The second time for what was sealed before the key went and appended after the first look.
-    for _ in 0..2 {
-        for shard in server.shards.all() {
-            let done = tokio::task::spawn_blocking(move || clear(&shard, alias));
-            entries += done.await.map_err(|e| Problem::internal(&e))??;
-        }
-    }
-    // A damaged archive must not keep the index from forgetting.
-    crate::jobs::project::forget(server, indexed).await?;
-    let theirs = move |sealed: &[u8]| without(sealed, &[alias]).is_some();
-    crate::jobs::archive::blank(server, theirs).await?;
-    server.store.note_swept(alias).await.map_err(internal)?;
-    Ok(entries)
-}
-
-/// What an erasure that was cut short has left to do. While one is under way nothing is done: it
-/// sweeps by itself, and knowing the name it need not build the index anew.
-pub async fn resume(server: &Server) -> Result<(), Problem> {
-    let Ok(_alone) = server.erasing.try_lock() else {
-        return Ok(());
-    };
-    let left = server
-        .store
-        .unswept()
-        .await
-        .map_err(|e| Problem::internal(&e))?;
-    let mut first = Ok(());
-    for alias in left {
-        let swept = sweep(server, alias, &[]).await;
-        first = first.and(swept.map(drop)); // one that fails does not stop the others
-    }
-    first
-}
-
-/// Whether a shard holds values of that subject.
-pub async fn is_in(shard: &Shard, aliases: Vec<Digest>) -> Result<bool, Problem> {
-    let shard = shard.clone();
-    let found = tokio::task::spawn_blocking(move || find(&shard, &aliases)).await;
-    Ok(found.map_err(|e| Problem::internal(&e))??.entries > 0)
-}
-
-/// What was found of a subject in one shard.
-#[derive(Default)]
-struct Found {
-    entries: u64,
-    apps: BTreeSet<String>,
-}
-
-#[derive(Deserialize)]
-struct Leaf {
-    app_id: String,
-}
-
-/// A side value without what is sealed for these subjects; nothing where nothing is.
-pub(crate) fn without(side: &[u8], gone: &[Digest]) -> Option<Vec<u8>> {
-    Sealed::read(side)?.without(|alias| gone.contains(&alias.fingerprint()))
-}
-
-/// Looks for values of these subjects. Blocks for file access.
-fn find(shard: &Shard, aliases: &[Digest]) -> Result<Found, Problem> {
-    let mut found = Found::default();
-    each_side(shard, |index, side| {
-        if without(side, aliases).is_some() {
-            found.entries += 1;
-            let leaf = shard
-                .ledger
-                .entry(index)
-                .map_err(|e| Problem::internal(&e))?;
-            if let Ok(leaf) = serde_json::from_slice::<Leaf>(&leaf) {
-                found.apps.insert(leaf.app_id);
-            }
-        }
-        Ok(())
-    })?;
-    Ok(found)
-}
-
-/// Takes the values of one subject away; answers in how many entries. Blocks for file access.
-fn clear(shard: &Shard, alias: Digest) -> Result<u64, Problem> {
-    let (mut values, mut entries) = (SideValues::new(), 0);
-    let mut replace = |values: &mut SideValues| {
-        let taken = std::mem::take(values);
-        let done = shard.ledger.replace_sides(taken);
-        entries += done.map_err(|e| Problem::internal(&e))?;
-        Ok::<_, Problem>(())
-    };
-    each_side(shard, |index, side| {
-        if let Some(rest) = without(side, &[alias]) {
-            values.insert(index, rest);
-        }
-        if values.len() >= REPLACED_MAX {
-            replace(&mut values)?;
-        }
-        Ok(())
-    })?;
-    replace(&mut values)?;
-    Ok(entries)
-}
-
-fn each_side(
-    shard: &Shard,
-    mut see: impl FnMut(u64, &[u8]) -> Result<(), Problem>,
-) -> Result<(), Problem> {
-    let (mut from, size) = (shard.ledger.minimum_index(), shard.ledger.size());
-    while from < size {
-        let to = size.min(from.saturating_add(STEP));
-        let sides = shard
-            .ledger
-            .sides(from..to)
-            .map_err(|e| Problem::internal(&e))?;
-        for (index, side) in (from..to).zip(&sides) {
-            see(index, side)?;
-        }
-        from = to;
     }
     Ok(())
 }

@@ -286,9 +286,7 @@ async fn prune_due(server: &Server, shard: &Shard, now: Timestamp) -> Result<(),
         return Ok(());
     }
     if ledger.minimum_index() == size {
-        // A crash may have come between the ledger and the archive.
-        crate::jobs::archive::prune(server, shard, size).await?;
-        return Ok(());
+        return prune_archive(server, shard, size).await;
     }
     let kept = Span::days(i64::from(class.keep_days));
     let due = last_time(shard).is_some_and(|last| last.plus(kept) <= now);
@@ -338,6 +336,19 @@ async fn prune_due(server: &Server, shard: &Shard, now: Timestamp) -> Result<(),
     crate::jobs::project::project(server).await
 }
 
+/// What a crash or a failure between the ledger and the archive has left. A hold that was placed since
+/// keeps it.
+async fn prune_archive(server: &Server, shard: &Shard, size: u64) -> Result<(), Problem> {
+    let _holds_stand = server.holding.lock().await;
+    let held = holds_on(server, shard).await?;
+    if held.is_empty() {
+        crate::jobs::archive::prune(server, shard, size).await?;
+    } else {
+        tracing::info!(shard = shard.name, holds = ?held, "archive files that are due stay");
+    }
+    Ok(())
+}
+
 /// Bytes of the entries and side values of a shard.
 fn bytes_of(folder: &Path) -> u64 {
     fn sum(path: &Path) -> u64 {
@@ -363,7 +374,13 @@ async fn holds_on(server: &Server, shard: &Shard) -> Result<Vec<String>, Problem
         let covered = match &hold.covers {
             Covers::Shard(name) => *name == shard.name,
             Covers::App(app) => shard.ledger.sequence(app.as_str()) > 0,
-            Covers::Subject(_) => erase::is_in(shard, hold.aliases().copied().collect()).await?,
+            Covers::Subject(_) => {
+                let aliases: Vec<_> = hold.aliases().copied().collect();
+                // What the ledger has pruned may still lie in the archive.
+                let gone = shard.ledger.minimum_index() > 0;
+                erase::is_in(shard, aliases.clone()).await?
+                    || gone && erase::is_archived(server, shard, aliases).await?
+            }
             Covers::Everything => true,
         };
         if covered {

@@ -19,11 +19,13 @@ use burgess_trail::archive::{Folder, Manifest};
 use crate::cli::doctor::ledger::look;
 use crate::cli::host::{self, Ask, Invitations};
 use crate::config::Config;
-use crate::jobs::archive::{Bucket, BucketError, blank, follow, pass, prune, send};
+use crate::http::problem::Problem;
+use crate::jobs::archive::{self, Bucket, BucketError, Left, follow, pass, prune, send};
 use crate::operations::event;
 use crate::operations::retention::LedgerClass;
 use crate::operations::retention::classes::Period;
 use crate::outlets;
+use crate::server::Server;
 use crate::tests::world::World;
 
 /// Far longer than anything here takes on a busy machine, far shorter than a bucket is waited for.
@@ -181,6 +183,20 @@ fn first_of(world: &World, shard: &str) -> (PathBuf, Manifest) {
     (path.join(&file.file), file)
 }
 
+/// Erases from all local files; answers how many values they have lost so far.
+async fn blank(
+    server: &Server,
+    theirs: impl Fn(&[u8]) -> bool + Send + Sync + 'static,
+) -> Result<u64, Problem> {
+    let (left, blanked) = archive::blank(server, theirs, Left::All).await;
+    blanked?;
+    assert_eq!(left, Left::These([].into()));
+    let shards = server.shards.all().into_iter();
+    let folders = shards.map(|shard| server.config.archive_folder(&shard.name));
+    let files = folders.flat_map(|path| Folder::look(&path).unwrap_or_default());
+    Ok(files.map(|file| file.erased).sum())
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn neither_pruning_nor_an_erasure_waits_for_a_bucket_that_hangs() {
     let (store, folder) = (Store::default(), tempfile::tempdir().unwrap());
@@ -321,6 +337,48 @@ async fn only_an_older_copy_of_the_same_file_is_replaced() {
     let taken = bucket.put(&name, &kept, &before, now).await.unwrap_err();
     assert_eq!(taken.code(), "ARCHIVE_BUCKET_NAME_TAKEN");
     assert_eq!(store.digest(&name), Some(after.digest));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_copy_is_replaced_also_where_the_manifest_was_lost_and_made_again_since() {
+    // By this version, whose files say how many values they lost, and by one before, whose do not.
+    for says in [true, false] {
+        let (store, folder) = (Store::default(), tempfile::tempdir().unwrap());
+        let world = world(&store, &folder).await;
+        pass(&world.server, None).await.unwrap();
+        let (file, _) = first_of(&world, "main");
+        let values: Vec<Vec<u8>> = burgess_trail::archive::read(&file)
+            .unwrap()
+            .groups()
+            .flat_map(Result::unwrap)
+            .map(|entry| entry.sealed)
+            .filter(|sealed| !sealed.is_empty())
+            .collect();
+        let last = values.last().unwrap().clone();
+        let kept = last.clone();
+        blank(&world.server, move |sealed| sealed != kept)
+            .await
+            .unwrap();
+        pass(&world.server, None).await.unwrap();
+        let manifest = file.with_extension("json");
+        std::fs::remove_file(&manifest).unwrap();
+        let again = first_of(&world, "main").1;
+        assert!(again.erased > 1, "the file says it");
+        if !says {
+            let text = std::fs::read_to_string(&manifest).unwrap();
+            let mut said: serde_json::Value = serde_json::from_str(&text).unwrap();
+            said["erased"] = 0.into();
+            std::fs::write(&manifest, said.to_string()).unwrap();
+            pass(&world.server, None).await.unwrap();
+        }
+        blank(&world.server, move |sealed| sealed == last)
+            .await
+            .unwrap();
+        pass(&world.server, None).await.unwrap();
+        let after = first_of(&world, "main").1;
+        let name = format!("main/{}", after.file);
+        assert_eq!(store.digest(&name), Some(after.digest), "{says}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

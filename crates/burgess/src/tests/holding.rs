@@ -25,7 +25,7 @@ use crate::operations::retention::classes::Period;
 use crate::server::Server;
 
 /// Opens the server again over a copy of its database.
-async fn over_a_copy(world: World, copy: std::path::PathBuf) -> World {
+pub(super) async fn over_a_copy(world: World, copy: std::path::PathBuf) -> World {
     let data = world.server.config.data.clone();
     let put_back = |config: &mut crate::config::Config| {
         config.recovery = true; // as `burgess recover` opens it

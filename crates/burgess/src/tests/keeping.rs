@@ -80,7 +80,7 @@ async fn traces(world: &World, who: &Subject) -> Vec<Vec<u8>> {
     }
     let ledger = server.ledger();
     for side in ledger.sides(0..ledger.size()).unwrap() {
-        if let Some(rest) = erase::without(&side, &[alias]) {
+        if let Some(rest) = erase::sweep::without(&side, &[alias]) {
             // The actor's values stand at the end and are not in the rest.
             assert!(rest.len() < side.len());
             traces.push(side[side.len() - 40..].to_vec());

@@ -17,9 +17,9 @@ const FILE_BYTES_MAX: u64 = 1_024;
 
 /// Reads the keys, or makes them in a folder where nothing was signed yet.
 pub(super) fn open(start: &Start, folder_is_new: bool) -> Result<Vec<Cosigner>, Failure> {
-    let own = start.state.join("key");
-    let path = start.key_file.as_deref().unwrap_or(&own);
-    if !path.exists() {
+    let path = &*start.keys();
+    // What cannot be looked at is not taken for missing.
+    if !path.try_exists()? {
         if start.key_file.is_some() {
             return Err(Failure(format!(
                 "`{}` is not there: give the file that holds this witness's keys",

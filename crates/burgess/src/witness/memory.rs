@@ -16,6 +16,7 @@ use burgess_ledger::note::NOTE_BYTES_MAX;
 use burgess_ledger::witness::{Accepted, Seen, remembered};
 use sha2::{Digest as _, Sha256};
 
+use super::origins::Origins;
 use crate::cli::run::Failure;
 
 const SUFFIX: &str = ".checkpoint";
@@ -23,6 +24,8 @@ const SUFFIX: &str = ".checkpoint";
 pub(super) struct Memory {
     folder: PathBuf,
     seen: BTreeMap<String, Seen>,
+    /// What was ever signed for; it lies beside the keys.
+    origins: Origins,
     /// Whether nothing was ever signed from this folder.
     new: bool,
     /// Why nothing is signed any more.
@@ -32,8 +35,9 @@ pub(super) struct Memory {
 }
 
 impl Memory {
-    /// Takes the folder and reads what was signed for these logs.
-    pub(super) fn open(state: &Path, logs: &[NoteVerifier]) -> Result<Self, Failure> {
+    /// Takes the folder and reads what was signed for these logs. `keys` is the file of the keys that
+    /// signed.
+    pub(super) fn open(state: &Path, keys: &Path, logs: &[NoteVerifier]) -> Result<Self, Failure> {
         let folder = state.join("logs");
         DirBuilder::new()
             .recursive(true)
@@ -54,19 +58,29 @@ impl Memory {
             }
             Err(TryLockError::Error(cause)) => return Err(cause.into()),
         }
-        let mut new = true;
+        let mut origins = Origins::open(keys)?;
+        let (mut new, mut signed) = (true, Vec::new());
         for entry in std::fs::read_dir(&folder)? {
-            new &= !entry?.file_name().to_string_lossy().ends_with(SUFFIX);
+            let path = entry?.path();
+            if path.to_string_lossy().ends_with(SUFFIX) {
+                new = false;
+                signed.extend(origin_of(&path)?);
+            }
         }
         let mut seen = BTreeMap::new();
         for log in logs {
-            if let Some(last) = last(&folder, log.name(), logs)? {
-                seen.insert(log.name().to_owned(), last);
+            match last(&folder, log.name(), logs)? {
+                Some(last) => drop(seen.insert(log.name().to_owned(), last)),
+                None if origins.has(log.name()) => return Err(forgotten(&folder, log.name())),
+                None => {}
             }
         }
+        // A folder of before has no list.
+        origins.add(signed)?;
         Ok(Self {
             folder,
             seen,
+            origins,
             new,
             broken: None,
             _lock: lock,
@@ -91,7 +105,9 @@ impl Memory {
         if self.seen.get(&accepted.origin) == Some(&accepted.seen) {
             return Ok(());
         }
-        if let Err(cause) = replace(&self.folder, &file_name(&accepted.origin), note) {
+        let listed = self.origins.add([accepted.origin.clone()]);
+        let kept = listed.and_then(|()| replace(&self.folder, &file_name(&accepted.origin), note));
+        if let Err(cause) = kept {
             // What is on disk now is unknown, and a sync that failed once promises nothing later.
             self.broken = Some(cause.to_string());
             return Err(cause);
@@ -100,6 +116,26 @@ impl Memory {
             .insert(accepted.origin.clone(), accepted.seen.clone());
         Ok(())
     }
+}
+
+/// What was signed is gone, and the keys that signed it are not.
+fn forgotten(folder: &Path, origin: &str) -> Failure {
+    Failure(format!(
+        "`{}`, what was signed last for `{origin}`, is missing although this witness has signed for it: without it it could sign two histories; put the file back if you have the newest one, or begin a new witness, with new keys, in another folder",
+        folder.join(file_name(origin)).display()
+    ))
+}
+
+/// The origin of the log that a file is about, also of one that is not looked after any more; none
+/// where the file does not say it, which is for whoever looks after that log to find.
+fn origin_of(path: &Path) -> io::Result<Option<String>> {
+    let limit = u64::try_from(NOTE_BYTES_MAX).unwrap_or(u64::MAX);
+    let mut note = Vec::new();
+    File::open(path)?.take(limit).read_to_end(&mut note)?;
+    let note = String::from_utf8_lossy(&note);
+    let origin = note.lines().next().unwrap_or_default();
+    let named = path.file_name().and_then(|name| name.to_str());
+    Ok((named == Some(&*file_name(origin))).then(|| origin.to_owned()))
 }
 
 /// Origins are free text, so a file is named by the origin's digest.
@@ -175,8 +211,12 @@ mod tests {
         }
     }
 
+    fn open(state: &Path) -> Result<Memory, Failure> {
+        Memory::open(state, &state.join("key"), &keys())
+    }
+
     fn kept(state: &Path, entry: &[u8]) -> Memory {
-        let mut memory = Memory::open(state, &keys()).unwrap();
+        let mut memory = open(state).unwrap();
         let request = asks(entry);
         let accepted = decide(&request, &keys(), &memory.seen(ORIGIN)).unwrap();
         memory.keep(&accepted, &request.note).unwrap();
@@ -189,7 +229,7 @@ mod tests {
         let state = tempfile::tempdir().unwrap();
         // Ends between keeping and signing.
         drop(kept(state.path(), b"one"));
-        let memory = Memory::open(state.path(), &keys()).unwrap();
+        let memory = open(state.path()).unwrap();
         assert_eq!((memory.seen(ORIGIN).size, memory.is_new()), (1, false));
         let other = asks(b"another");
         let refusal = decide(&other, &keys(), &memory.seen(ORIGIN)).unwrap_err();
@@ -204,7 +244,7 @@ mod tests {
         let state = tempfile::tempdir().unwrap();
         drop(kept(state.path(), b"one"));
         std::fs::write(state.path().join("logs/new"), "half a chec").unwrap();
-        let memory = Memory::open(state.path(), &keys()).unwrap();
+        let memory = open(state.path()).unwrap();
         assert_eq!(memory.seen(ORIGIN).size, 1);
     }
 
@@ -222,20 +262,20 @@ mod tests {
             &good[..good.len() - 5],
         ] {
             std::fs::write(&file, bad).unwrap();
-            let Err(Failure(why)) = Memory::open(state.path(), &keys()) else {
+            let Err(Failure(why)) = open(state.path()) else {
                 panic!("it started with {bad:?}");
             };
             assert!(why.contains("could sign two histories"), "{why}");
         }
         std::fs::write(&file, good).unwrap();
-        assert!(Memory::open(state.path(), &keys()).is_ok());
+        assert!(open(state.path()).is_ok());
     }
 
     #[test]
     fn two_witnesses_on_one_folder_are_one_too_many() {
         let state = tempfile::tempdir().unwrap();
         let _first = kept(state.path(), b"one");
-        let Err(Failure(why)) = Memory::open(state.path(), &keys()) else {
+        let Err(Failure(why)) = open(state.path()) else {
             panic!("a second one started");
         };
         assert!(why.contains("is running already"), "{why}");
@@ -245,12 +285,77 @@ mod tests {
     #[test]
     fn after_a_write_that_failed_nothing_is_kept_any_more() {
         let state = tempfile::tempdir().unwrap();
-        let mut memory = Memory::open(state.path(), &keys()).unwrap();
+        let mut memory = open(state.path()).unwrap();
         std::fs::create_dir(state.path().join("logs/new")).unwrap();
         let request = asks(b"one");
         let accepted = decide(&request, &keys(), &memory.seen(ORIGIN)).unwrap();
         assert!(memory.keep(&accepted, &request.note).is_err());
         assert!(memory.broken().is_some());
         assert_eq!(memory.seen(ORIGIN).size, 0);
+    }
+
+    // R124
+    #[test]
+    fn a_memory_that_is_gone_while_its_keys_are_there_keeps_the_witness_from_starting() {
+        let state = tempfile::tempdir().unwrap();
+        drop(kept(state.path(), b"one"));
+        let folder = state.path().join("logs");
+        let file = folder.join(file_name(ORIGIN));
+        let good = std::fs::read_to_string(&file).unwrap();
+        let refused = || {
+            let Err(Failure(why)) = open(state.path()) else {
+                panic!("it starts as if it had seen nothing");
+            };
+            assert!(why.contains("could sign two histories"), "{why}");
+            assert!(why.contains(&file.display().to_string()), "{why}");
+            assert!(why.contains("begin a new witness"), "{why}");
+        };
+        std::fs::remove_file(&file).unwrap();
+        refused();
+        std::fs::remove_dir_all(&folder).unwrap();
+        refused();
+        std::fs::write(&file, good).unwrap();
+        assert_eq!(open(state.path()).unwrap().seen(ORIGIN).size, 1);
+    }
+
+    // R124
+    #[test]
+    fn a_log_is_listed_before_its_first_checkpoint_is_kept() {
+        let state = tempfile::tempdir().unwrap();
+        let mut memory = open(state.path()).unwrap();
+        // The list cannot be written.
+        let in_its_way = state.path().join("key.origins.new");
+        std::fs::create_dir(&in_its_way).unwrap();
+        let request = asks(b"one");
+        let accepted = decide(&request, &keys(), &memory.seen(ORIGIN)).unwrap();
+        let error = memory.keep(&accepted, &request.note).unwrap_err();
+        assert!(error.to_string().contains("key.origins"), "{error}");
+        assert!(memory.broken().is_some(), "nothing is signed");
+        assert!(!state.path().join("logs").join(file_name(ORIGIN)).exists());
+        drop(memory);
+        std::fs::remove_dir(&in_its_way).unwrap();
+        drop(kept(state.path(), b"one"));
+        let listed = std::fs::read_to_string(state.path().join("key.origins")).unwrap();
+        assert_eq!(listed, format!("burgess.witness-origins/1\n{ORIGIN}\n"));
+    }
+
+    // R124
+    #[test]
+    fn a_folder_without_a_list_gets_one_of_all_logs_that_it_remembers() {
+        let state = tempfile::tempdir().unwrap();
+        drop(kept(state.path(), b"one"));
+        let list = state.path().join("key.origins");
+        std::fs::remove_file(&list).unwrap();
+        // Also of a log that is not looked after any more.
+        let other = NoteSigner::from_seed("burgess/other", [2; 32]).unwrap();
+        let key = state.path().join("key");
+        drop(Memory::open(state.path(), &key, &[other.verifier()]).unwrap());
+        let listed = std::fs::read_to_string(&list).unwrap();
+        assert_eq!(listed, format!("burgess.witness-origins/1\n{ORIGIN}\n"));
+        assert_eq!(open(state.path()).unwrap().seen(ORIGIN).size, 1);
+        for bad in ["", "burgess.witness-origins/1", "something else\n"] {
+            std::fs::write(&list, bad).unwrap();
+            assert!(open(state.path()).is_err(), "{bad:?}");
+        }
     }
 }

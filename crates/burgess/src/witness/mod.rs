@@ -7,6 +7,7 @@
 mod door;
 mod keys;
 mod memory;
+mod origins;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -36,6 +37,14 @@ pub struct Start {
     pub key_file: Option<PathBuf>,
 }
 
+impl Start {
+    /// The file of its keys.
+    fn keys(&self) -> PathBuf {
+        let own = || self.state.join("key");
+        self.key_file.clone().unwrap_or_else(own)
+    }
+}
+
 /// A verifier key is one line; an ML-DSA-44 key has 1.8 kB.
 const KEYS_BYTES_MAX: u64 = 64 * 1024;
 
@@ -62,7 +71,7 @@ pub(crate) struct Witness {
 impl Witness {
     pub(crate) fn open(start: &Start) -> Result<Self, Failure> {
         let logs = logs(&start.logs)?;
-        let memory = Memory::open(&start.state, &logs)?;
+        let memory = Memory::open(&start.state, &start.keys(), &logs)?;
         let keys = keys::open(start, memory.is_new())?;
         Ok(Self {
             logs,

@@ -1,6 +1,6 @@
 //! What `burgess doctor` sees of the ledger and its archive: that each shard's edge is there and
-//! signed, that the database has not seen more or less of an open one, and that archive files and
-//! their copies are there. Without a lock, without a change, and without reading every entry, which
+//! signed, that the database has not seen more or less of an open one, that archive files and their
+//! copies are there, and that erasures are finished. Without a lock, without a change, and without reading every entry, which
 //! is for `burgess-verify log`.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -8,6 +8,7 @@ use std::io::Read as _;
 use std::path::Path;
 use std::time::Duration;
 
+use burgess_core::time::Span;
 use burgess_ledger::shards::MAIN;
 use burgess_ledger::tile::{
     Kind, TILE_WIDTH, TileId, leaf_hashes, node, read_entries, read_hashes,
@@ -15,7 +16,8 @@ use burgess_ledger::tile::{
 use burgess_ledger::tree::range_root;
 use burgess_ledger::{Checkpoint, NoteVerifier, Policy, SignedCheckpoint, line, verify};
 
-use super::{Symptom, archive};
+use super::{Symptom, archive, erasures};
+use crate::ambient::Ambient;
 use crate::config::Config;
 use crate::witnesses::NOT_WITNESSED;
 
@@ -61,6 +63,16 @@ pub async fn look(config: &Config) -> Vec<Symptom> {
         }
         found.extend(seen);
     }
+    let now = Ambient::behind(Span::ZERO).now();
+    let mut seen = erasures::look(config, &order, now).await;
+    for _ in 1..LOOKS {
+        if seen.is_empty() {
+            break;
+        }
+        tokio::time::sleep(BETWEEN_LOOKS).await;
+        seen = erasures::look(config, &order, now).await;
+    }
+    found.extend(seen);
     found
 }
 

@@ -339,8 +339,9 @@ impl Bucket {
             && held(DIGEST).is_some()
             && held(CHECKPOINT).is_none();
         let ours = is(CHECKPOINT, checkpoint(said)) && erased.is_some() || noted || unnoted;
-        // A copy that lost more than the local file is not the older one of the two.
-        let older = ours && erased.unwrap_or_default() < said.erased;
+        // The copy that the manifest knows of is the older one whatever its count: the local file was
+        // that one, until an erasure. Another that lost more than the local file is not.
+        let older = noted || ours && erased.unwrap_or_default() < said.erased;
         match held("etag") {
             Some(tag) if older => Ok(There::Older {
                 tag: tag.to_owned(),

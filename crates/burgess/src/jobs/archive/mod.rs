@@ -8,8 +8,9 @@
 //! pass sends what was changed on its way. What fails in one shard holds up no other.
 
 mod bucket;
+mod erasing;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -19,7 +20,7 @@ use axum::http::StatusCode;
 use burgess_core::audit::ActionType;
 use burgess_core::time::{Span, Timestamp};
 use burgess_ledger::{Ledger, Shard};
-use burgess_trail::archive::{self, ArchiveError, Folder, Manifest};
+use burgess_trail::archive::{ArchiveError, Folder, Manifest};
 use serde::Deserialize;
 use tokio::sync::MutexGuard;
 
@@ -27,6 +28,7 @@ use crate::http::problem::Problem;
 use crate::operations::event;
 use crate::server::Server;
 pub use bucket::{Bucket, BucketError, Copied};
+pub use erasing::{Left, any, blank, catch_up};
 
 /// How often it is looked whether a day has ended: a minute after midnight is soon enough.
 pub const EVERY: Duration = Duration::from_secs(60);
@@ -91,39 +93,6 @@ pub async fn prune(server: &Server, shard: &Shard, minimum: u64) -> Result<u64, 
         return Ok(0);
     }
     blocking(move || Folder::open(&path)?.prune(minimum)).await
-}
-
-/// Takes sealed values that `theirs` says yes to out of all local files; answers how many.
-pub async fn blank(
-    server: &Server,
-    theirs: impl Fn(&[u8]) -> bool + Send + Sync + 'static,
-) -> Result<u64, Problem> {
-    let _turn = server.archiving.lock().await;
-    let all = server.shards.all().into_iter();
-    let folders: Vec<PathBuf> = all
-        .map(|shard| server.config.archive_folder(&shard.name))
-        .filter(|path| path.is_dir())
-        .collect();
-    let work = move || {
-        let mut blanked = 0u64;
-        for path in folders {
-            let mut folder = Folder::open(&path)?;
-            let mut concerned = BTreeSet::new();
-            for file in folder.files() {
-                let file = path.join(&file.file);
-                if !file.exists() {
-                    continue; // its only copy is in the bucket
-                }
-                for group in archive::read(&file)?.groups() {
-                    let found = group?.into_iter().filter(|entry| theirs(&entry.sealed));
-                    concerned.extend(found.map(|entry| entry.index));
-                }
-            }
-            blanked = blanked.saturating_add(folder.blank(&concerned)?);
-        }
-        Ok(blanked)
-    };
-    blocking(work).await
 }
 
 /// What did not come about: all of it is told, and the first is answered.
@@ -290,7 +259,7 @@ async fn blocking<T: Send + 'static>(
 ) -> Result<T, Problem> {
     let done = tokio::task::spawn_blocking(work).await;
     done.map_err(|e| Problem::internal(&e))?
-        .map_err(|e| Problem::internal(&e))
+        .map_err(|e| unarchived(&e))
 }
 
 /// Opens the folder and seals what waits, if any of it is due; answers the file's first index.
