@@ -515,13 +515,15 @@ async fn stopped(mut stop: watch::Receiver<bool>) {
 
 /// Resolves the given channel on the first interrupt or termination signal.
 pub fn stop_on_signals() -> watch::Receiver<bool> {
+    use tokio::signal::unix::{SignalKind, signal};
     let (tell, stop) = watch::channel(false);
+    // Before this answers: whoever is told that the server is up may end it at once.
+    let signals = (
+        signal(SignalKind::interrupt()),
+        signal(SignalKind::terminate()),
+    );
     tokio::spawn(async move {
-        use tokio::signal::unix::{SignalKind, signal};
-        let (Ok(mut interrupt), Ok(mut terminate)) = (
-            signal(SignalKind::interrupt()),
-            signal(SignalKind::terminate()),
-        ) else {
+        let (Ok(mut interrupt), Ok(mut terminate)) = signals else {
             return;
         };
         tokio::select! {
