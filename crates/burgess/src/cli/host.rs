@@ -334,8 +334,9 @@ pub fn retention_policy(place: &Place, format: &str) -> Outcome {
     Ok(true)
 }
 
-/// Opens the ledger for recovery, records that, and closes it again.
-pub async fn recover(place: Place) -> Outcome {
+/// Opens the ledger for recovery, records that, prunes what is due if that is asked, and closes it
+/// again.
+pub async fn recover(prune: bool, place: Place) -> Outcome {
     let config = Config {
         recovery: true,
         ..config(&place)?
@@ -343,6 +344,11 @@ pub async fn recover(place: Place) -> Outcome {
     let key = key(&config)?;
     let server = serve::open(config, key, Span::ZERO).await?;
     let recorded = recover::record(&server).await;
+    let gone = if prune && recorded.is_ok() {
+        retention::prune_all(&server).await
+    } else {
+        Ok(Vec::new())
+    };
     server.shards.close();
     let failure = server.ledger().last_error();
     server.store.close().await;
@@ -350,10 +356,27 @@ pub async fn recover(place: Place) -> Outcome {
     if let Some(failure) = failure.filter(|it| *it != AppendError::Closed) {
         return Err(Failure(failure.to_string()));
     }
+    let gone = gone.map_err(|p| Failure(p.detail))?;
+    let mut all_well = true;
+    for (shard, freed) in &gone {
+        match freed {
+            Ok(0) => {}
+            Ok(bytes) => say(&format!(
+                "pruned `{shard}` under its written retention policy: {bytes} bytes are free\n"
+            )),
+            Err(problem) => {
+                all_well = false;
+                say(&format!("`{shard}` was not pruned: {}\n", problem.detail));
+            }
+        }
+    }
+    if prune && gone.iter().all(|(_, freed)| matches!(freed, Ok(0))) {
+        say("nothing is due under the written retention policy, or a legal hold keeps it\n");
+    }
     say(&format!(
         "the ledger holds {entries} entries and is in order; start the server, which takes its disk reserve again\n"
     ));
-    Ok(true)
+    Ok(all_well)
 }
 
 /// Copies OSV archives into the data folder, after reading each.

@@ -174,6 +174,9 @@ pub enum Verb {
     /// the ledger stands if the ledger continues what the table holds. The repair becomes an event.
     /// Nothing is served; start the server afterwards.
     Recover {
+        /// Also prune the entries that are due under the written retention policy, which frees disk
+        #[arg(long)]
+        prune: bool,
         /// Where the server lives
         #[command(flatten)]
         place: Place,

@@ -120,7 +120,7 @@ fn dispatch(verb: Verb) -> Outcome {
             clap_mangen::Man::new(Cli::command()).render(&mut std::io::stdout())?;
             Ok(true)
         }
-        Verb::Recover { place } => wait(host::recover(place)),
+        Verb::Recover { prune, place } => wait(host::recover(prune, place)),
         Verb::Doctor { place, printing } => wait(doctor::run(place, printing.format)),
         Verb::Advisories(verb) => host::advisories(verb),
         Verb::Audit(AuditVerb::Archive {

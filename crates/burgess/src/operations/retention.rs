@@ -199,12 +199,11 @@ pub async fn pass(server: &Server) -> Result<(), Problem> {
         let told = turn_due(server, class, now).await;
         tell(&class.name, told);
     }
-    // Nothing goes under a policy that nobody can read.
-    let written = write_down(server).await;
-    let may_prune = written.is_ok();
-    tell("the retention policy", written);
-    for shard in server.shards.all().into_iter().filter(|_| may_prune) {
-        tell(&shard.name, prune_due(server, &shard, now).await);
+    match prune_all(server).await {
+        Ok(gone) => gone
+            .into_iter()
+            .for_each(|(shard, freed)| tell(&shard, freed.map(drop))),
+        Err(problem) => tell("the retention policy", Err(problem)),
     }
     let retired = AppFilter::default();
     let apps = server
@@ -216,6 +215,20 @@ pub async fn pass(server: &Server) -> Result<(), Problem> {
         tell(app.id.as_str(), destroy_due(server, app, now).await);
     }
     Ok(())
+}
+
+/// Prunes every shard whose time is over; answers of each the bytes that are free now. One that fails
+/// does not stop the others.
+pub async fn prune_all(server: &Server) -> Result<Vec<(String, Result<u64, Problem>)>, Problem> {
+    let now = server.now()?;
+    // Nothing goes under a policy that nobody can read.
+    write_down(server).await?;
+    let mut gone = Vec::new();
+    for shard in server.shards.all() {
+        let freed = prune_due(server, &shard, now).await;
+        gone.push((shard.name, freed));
+    }
+    Ok(gone)
 }
 
 pub(super) fn tell(what: &str, done: Result<(), Problem>) {
@@ -275,15 +288,15 @@ pub async fn turn(server: &Server, who: &Principal, class: &str) -> Result<Shard
     Ok(view(server, &next))
 }
 
-/// Prunes a sealed shard whose time is over.
-async fn prune_due(server: &Server, shard: &Shard, now: Timestamp) -> Result<(), Problem> {
+/// Prunes a sealed shard whose time is over; answers the bytes that are free now.
+async fn prune_due(server: &Server, shard: &Shard, now: Timestamp) -> Result<u64, Problem> {
     let ledger = &shard.ledger;
     let size = ledger.size();
     let Some(class) = server.classes.get(&shard.class) else {
-        return Ok(()); // a class without a policy is kept
+        return Ok(0); // a class without a policy is kept
     };
     if !ledger.is_sealed() || size == 0 {
-        return Ok(());
+        return Ok(0);
     }
     if ledger.minimum_index() == size {
         return prune_archive(server, shard, size).await;
@@ -291,7 +304,7 @@ async fn prune_due(server: &Server, shard: &Shard, now: Timestamp) -> Result<(),
     let kept = Span::days(i64::from(class.keep_days));
     let due = last_time(shard).is_some_and(|last| last.plus(kept) <= now);
     if !due {
-        return Ok(());
+        return Ok(0);
     }
     // A hold that is placed from here on has to wait until the entries are gone.
     let _holds_stand = server.holding.lock().await;
@@ -305,7 +318,7 @@ async fn prune_due(server: &Server, shard: &Shard, now: Timestamp) -> Result<(),
         Ok(permit) => permit,
         Err(problem) => {
             tracing::info!(shard = shard.name, holds = ?held, detail = %problem.detail, "entries that are due stay");
-            return Ok(());
+            return Ok(0);
         }
     };
     let digest = Policy::of(&server.config, class).digest()?;
@@ -333,20 +346,20 @@ async fn prune_due(server: &Server, shard: &Shard, now: Timestamp) -> Result<(),
         archived,
         "entries whose time was over are gone"
     );
-    crate::jobs::project::project(server).await
+    crate::jobs::project::project(server).await?;
+    Ok(freed.bytes.saturating_add(archived))
 }
 
 /// What a crash or a failure between the ledger and the archive has left. A hold that was placed since
 /// keeps it.
-async fn prune_archive(server: &Server, shard: &Shard, size: u64) -> Result<(), Problem> {
+async fn prune_archive(server: &Server, shard: &Shard, size: u64) -> Result<u64, Problem> {
     let _holds_stand = server.holding.lock().await;
     let held = holds_on(server, shard).await?;
     if held.is_empty() {
-        crate::jobs::archive::prune(server, shard, size).await?;
-    } else {
-        tracing::info!(shard = shard.name, holds = ?held, "archive files that are due stay");
+        return crate::jobs::archive::prune(server, shard, size).await;
     }
-    Ok(())
+    tracing::info!(shard = shard.name, holds = ?held, "archive files that are due stay");
+    Ok(0)
 }
 
 /// Bytes of the entries and side values of a shard.

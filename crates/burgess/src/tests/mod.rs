@@ -18,6 +18,7 @@ mod packs;
 mod pages;
 mod published;
 mod reading;
+mod recovering;
 mod replay;
 mod retries;
 mod routes;
