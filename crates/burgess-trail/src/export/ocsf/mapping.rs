@@ -123,7 +123,7 @@ pub enum Sort {
 
 /// Every kind of thing that the product itself writes events about. A test of the server compares
 /// them with what it writes: a new kind has its place here before it has its first event.
-pub const KINDS: [(&str, Sort); 33] = [
+pub const KINDS: [(&str, Sort); 35] = [
     ("access_token", Sort::Session),
     ("alert", Sort::Record),
     ("app", Sort::Record),
@@ -135,6 +135,7 @@ pub const KINDS: [(&str, Sort); 33] = [
     ("credential", Sort::Account),
     ("dataset", Sort::Record),
     ("deployment", Sort::Record),
+    ("entry", Sort::Call),
     ("erasure", Sort::Record),
     ("event", Sort::Call),
     ("evidence", Sort::Record),
@@ -148,6 +149,7 @@ pub const KINDS: [(&str, Sort); 33] = [
     ("person", Sort::Person),
     ("policy", Sort::Record),
     ("promotion", Sort::Record),
+    ("proof", Sort::Call),
     ("readme", Sort::Record),
     ("receipt", Sort::Call),
     ("reminder", Sort::Record),
