@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand, ValueEnum};
 
 use super::{Place, Printing};
+use crate::operations::trail::proof::Form;
 
 /// What a search of the trail is narrowed by.
 #[derive(Debug, Args)]
@@ -47,38 +48,6 @@ pub struct Narrow {
     /// Before this time
     #[arg(long)]
     pub to: Option<String>,
-}
-
-/// In which form the proof of an event is downloaded.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum ProofForm {
-    /// One file that `burgess-verify proof` takes, with the values that you may see.
-    #[default]
-    Receipt,
-    /// The C2SP tlog-proof: index, path and checkpoint; it is checked together with the entry.
-    TlogProof,
-    /// The entry's bytes, for `burgess-verify proof X.tlog-proof --entry FILE`; auditors only.
-    Entry,
-}
-
-impl ProofForm {
-    /// The name in the API.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Receipt => "receipt",
-            Self::TlogProof => "tlog-proof",
-            Self::Entry => "entry",
-        }
-    }
-
-    /// What a file of it ends with.
-    pub const fn extension(self) -> &'static str {
-        match self {
-            Self::Receipt => "receipt.json",
-            Self::TlogProof => "tlog-proof",
-            Self::Entry => "entry",
-        }
-    }
 }
 
 /// What an export is written as.
@@ -145,7 +114,7 @@ pub enum AuditVerb {
         event: String,
         /// In which form
         #[arg(long, value_enum, default_value_t)]
-        r#as: ProofForm,
+        r#as: Form,
         /// Where to write it [default: EVENT.receipt.json, EVENT.tlog-proof or EVENT.entry]
         #[arg(long)]
         out: Option<PathBuf>,

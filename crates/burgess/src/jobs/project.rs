@@ -37,12 +37,13 @@ async fn project_shard(server: &Server, ledger: &Ledger) -> Result<bool, Problem
     let shard = ledger.origin();
     let kept = ledger.minimum_index();
     if kept > 0 {
-        // What was pruned cannot be handed over any more.
-        server
-            .trail
-            .prune(shard, kept)
-            .await
-            .map_err(|e| Problem::internal(&e))?;
+        let first = server.trail.first_kept(shard).await;
+        // What was pruned cannot be handed over any more. Every reading comes by here, so nothing is
+        // written where the index knows.
+        if first.map_err(|e| Problem::internal(&e))? < kept {
+            let pruned = server.trail.prune(shard, kept).await;
+            pruned.map_err(|e| Problem::internal(&e))?;
+        }
     }
     loop {
         let from = server

@@ -7,9 +7,10 @@ use serde_json::json;
 
 use super::client::{self, Answer, id};
 use super::{show, verify, wants_json};
-use crate::cli::audit::{ExportForm, Narrow, ProofForm};
+use crate::cli::audit::{ExportForm, Narrow};
 use crate::cli::run::{Failure, Outcome, wait};
 use crate::cli::{AuditVerb, Format};
+use crate::operations::trail::proof::Form;
 
 /// Runs one of them.
 pub(super) fn run(verb: AuditVerb) -> Outcome {
@@ -129,7 +130,7 @@ fn query(pairs: &[(&str, Option<String>)]) -> String {
     query.finish()
 }
 
-async fn proof(event: String, form: ProofForm, out: Option<PathBuf>, format: Format) -> Outcome {
+async fn proof(event: String, form: Form, out: Option<PathBuf>, format: Format) -> Outcome {
     let query = query(&[("as", Some(form.as_str().to_owned()))]);
     let path = format!("/api/v1/events/{}/receipt?{query}", id(&event)?);
     let bytes = match client::signed_in()?.download(&path).await? {
@@ -146,14 +147,14 @@ async fn proof(event: String, form: ProofForm, out: Option<PathBuf>, format: For
 }
 
 /// What was written, and how it is checked.
-fn wrote_proof(event: &str, form: ProofForm, out: &Path) -> String {
+fn wrote_proof(event: &str, form: Form, out: &Path) -> String {
     let out = out.display();
     let with = match form {
-        ProofForm::Receipt => format!("`burgess-verify proof {out} --key VKEY`"),
-        ProofForm::TlogProof => format!(
+        Form::Receipt => format!("`burgess-verify proof {out} --key VKEY`"),
+        Form::TlogProof => format!(
             "`burgess-verify proof {out} --entry {event}.entry --key VKEY`; --as entry writes the entry"
         ),
-        ProofForm::Entry => format!(
+        Form::Entry => format!(
             "`burgess-verify proof {event}.tlog-proof --entry {out} --key VKEY`; --as tlog-proof writes the proof"
         ),
     };

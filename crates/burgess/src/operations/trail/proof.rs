@@ -15,14 +15,14 @@ use crate::operations::{Caller, permit};
 use crate::server::Server;
 
 /// In which form the proof of an event is taken.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum Form {
-    /// `burgess.receipt/1`: leaf, proof, and the values that its reader may see.
+    /// One file that `burgess-verify proof` takes, with the values that you may see.
     #[default]
     Receipt,
-    /// Index, path and checkpoint (C2SP tlog-proof).
+    /// The C2SP tlog-proof: index, path and checkpoint; it is checked together with the entry.
     TlogProof,
-    /// The bytes that the proof is about.
+    /// The entry's bytes, for `burgess-verify proof X.tlog-proof --entry FILE`; auditors only.
     Entry,
 }
 
